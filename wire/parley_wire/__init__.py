@@ -1,0 +1,1 @@
+"""How the mesh talks: A2A servers and clients, HTTP, and the database under them."""
