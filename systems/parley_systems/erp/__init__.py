@@ -1,0 +1,1 @@
+"""The embedded ERP: suppliers, orders, receipts and invoices behind typed MCP tools."""
