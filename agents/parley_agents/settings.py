@@ -1,0 +1,114 @@
+"""How an agent process is set up. The only place here that reads the environment.
+
+======================  =========================================  ==============================
+variable                default                                    meaning
+======================  =========================================  ==============================
+PARLEY_HOME             `.parley`                                  directory of NAME.db
+PARLEY_MESH_TOKEN       none                                       bearer token of the mesh: sent,
+                                                                   and required from callers
+PARLEY_PUBLIC_URL       http://HOST:PORT                           address for others
+PARLEY_REGISTRY_URL     http://127.0.0.1:8421                      registry to join; `none`: none
+PARLEY_ERP_URL          http://127.0.0.1:8430                      ERP, without /mcp
+PARLEY_POLICY           workflows/invoice-exception/policy.yaml    thresholds of the matching agent
+======================  =========================================  ==============================
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from parley_agents.errors import AgentSettingsError
+
+MAX_PACE_S: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that an agent is told from outside."""
+
+    host: str
+    port: int
+    home: Path
+    url: str
+    registry_url: str | None
+    erp_url: str
+    policy: Path
+    token: str | None
+    pace_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """The command line; what is None is taken from the environment."""
+
+    host: str
+    port: int
+    home: Path | None = None
+    url: str | None = None
+    registry: str | None = None
+    erp: str | None = None
+    policy: Path | None = None
+    pace_s: float = 0.0
+
+
+def load_settings(given: Given, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Join the command line and the environment.
+
+    Raises:
+        AgentSettingsError: If the agent would be open to a network without a token, or nobody could
+            tell where it is.
+    """
+    token = environ.get("PARLEY_MESH_TOKEN") or None
+    if token is None and not _is_loopback(given.host):
+        raise AgentSettingsError(
+            f"refusing to listen on {given.host} without a token: set PARLEY_MESH_TOKEN,"
+            " or listen on 127.0.0.1"
+        )
+    url = given.url or environ.get("PARLEY_PUBLIC_URL")
+    if url is None and (given.port == 0 or given.host in {"0.0.0.0", "::"}):
+        raise AgentSettingsError(
+            f"others cannot reach {given.host}:{given.port}; say with --url what they can reach"
+        )
+    if not 0.0 <= given.pace_s <= MAX_PACE_S:
+        raise AgentSettingsError(f"--pace must be from 0 to {MAX_PACE_S:g} seconds")
+    host = f"[{given.host}]" if ":" in given.host else given.host
+    registry = given.registry or environ.get("PARLEY_REGISTRY_URL") or "http://127.0.0.1:8421"
+    erp = given.erp or environ.get("PARLEY_ERP_URL") or "http://127.0.0.1:8430"
+    policy = environ.get("PARLEY_POLICY") or "workflows/invoice-exception/policy.yaml"
+    return Settings(
+        host=given.host,
+        port=given.port,
+        home=given.home or Path(environ.get("PARLEY_HOME") or ".parley"),
+        url=_address(url or f"http://{host}:{given.port}", "--url"),
+        registry_url=None if registry == "none" else _address(registry, "--registry"),
+        erp_url=_address(erp, "--erp"),
+        policy=given.policy or Path(policy),
+        token=token,
+        pace_s=given.pace_s,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _address(text: str, option: str) -> str:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise AgentSettingsError(f"{option} must be an http(s) address, not {text[:80]!r}")
+    return text.rstrip("/")
