@@ -1,0 +1,167 @@
+"""The coordinator's branch of the error tree.
+
+::
+
+    CoordinatorError
+    ├── UnknownRunError            404 unknown_run
+    ├── UnknownItemError           404 unknown_item
+    ├── UnknownWorkflowError       404 unknown_workflow
+    ├── InvalidRequestError        400 invalid_request
+    ├── InvalidInputError          400 invalid_input
+    ├── InvalidDecisionError       400 invalid_decision
+    ├── InvalidWorkflowError       400 invalid_workflow
+    ├── UnauthenticatedError       401 unauthenticated
+    ├── NotPermittedError          403 not_permitted
+    ├── NotEligibleError           403 not_eligible
+    ├── AlreadyDecidedError        409 already_decided
+    ├── ItemClosedError            409 item_closed
+    ├── StaleDigestError           409 stale_digest
+    ├── IdempotencyConflictError   409 idempotency_conflict
+    └── RunFinishedError           409 run_finished
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from parley_cards.errors import Kind, ParleyError
+
+
+class CoordinatorError(ParleyError):
+    """A failure that the coordinator foresaw."""
+
+
+class UnknownRunError(CoordinatorError):
+    """There is no such run, or the caller may not see it: the two are not told apart."""
+
+    code: ClassVar[str] = "unknown_run"
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"there is no run {run_id[:80]!r} that you may see", run=run_id[:80])
+
+
+class UnknownItemError(CoordinatorError):
+    """There is no such work item, or the caller may not see it."""
+
+    code: ClassVar[str] = "unknown_item"
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+
+    def __init__(self, item_id: str) -> None:
+        super().__init__(f"there is no work item {item_id[:80]!r} that you may see")
+
+
+class UnknownWorkflowError(CoordinatorError):
+    """No workflow of that name is loaded."""
+
+    code: ClassVar[str] = "unknown_workflow"
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+
+    def __init__(self, name: str, *, known: list[str]) -> None:
+        super().__init__(
+            f"there is no workflow {name[:80]!r}; there are: {', '.join(known) or 'none'}",
+            known=known,
+        )
+
+
+class InvalidRequestError(CoordinatorError):
+    """The request itself is malformed."""
+
+    code: ClassVar[str] = "invalid_request"
+    kind: ClassVar[Kind] = Kind.INVALID
+
+
+class InvalidInputError(CoordinatorError):
+    """The input of a run does not fit the workflow's input schema; nothing was started."""
+
+    code: ClassVar[str] = "invalid_input"
+    kind: ClassVar[Kind] = Kind.INVALID
+
+
+class InvalidDecisionError(CoordinatorError):
+    """The outcome or a value does not fit the form; the item stays open."""
+
+    code: ClassVar[str] = "invalid_decision"
+    kind: ClassVar[Kind] = Kind.INVALID
+
+
+class InvalidWorkflowError(CoordinatorError):
+    """The document is not a workflow that may run; `facts["findings"]` lists every reason."""
+
+    code: ClassVar[str] = "invalid_workflow"
+    kind: ClassVar[Kind] = Kind.INVALID
+
+
+class UnauthenticatedError(CoordinatorError):
+    """No token, or none that is known."""
+
+    code: ClassVar[str] = "unauthenticated"
+    kind: ClassVar[Kind] = Kind.UNAUTHENTICATED
+
+    def __init__(self) -> None:
+        super().__init__("send a valid token: Authorization: Bearer ...")
+
+
+class NotPermittedError(CoordinatorError):
+    """The caller's roles do not grant this."""
+
+    code: ClassVar[str] = "not_permitted"
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+
+
+class NotEligibleError(CoordinatorError):
+    """The person may decide in general, but not this item."""
+
+    code: ClassVar[str] = "not_eligible"
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+
+
+class AlreadyDecidedError(CoordinatorError):
+    """Somebody decided this item first."""
+
+    code: ClassVar[str] = "already_decided"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+    def __init__(self, *, item_id: str, decided_by: str, outcome: str) -> None:
+        super().__init__(
+            f"{decided_by} has already decided this item: {outcome}",
+            item=item_id,
+            decidedBy=decided_by,
+            outcome=outcome,
+        )
+        self.decided_by = decided_by
+
+
+class ItemClosedError(CoordinatorError):
+    """The item expired, was withdrawn or superseded before the decision arrived."""
+
+    code: ClassVar[str] = "item_closed"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+
+class StaleDigestError(CoordinatorError):
+    """The decision names another proposal than the one that is open now."""
+
+    code: ClassVar[str] = "stale_digest"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+    def __init__(self, *, item_id: str, current: str) -> None:
+        super().__init__(
+            "the proposal is not the one you decided on; read the item again",
+            item=item_id,
+            digest=current,
+        )
+
+
+class IdempotencyConflictError(CoordinatorError):
+    """The Idempotency-Key was used before, for another request."""
+
+    code: ClassVar[str] = "idempotency_conflict"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+
+class RunFinishedError(CoordinatorError):
+    """The run has ended; nothing more can happen to it."""
+
+    code: ClassVar[str] = "run_finished"
+    kind: ClassVar[Kind] = Kind.CONFLICT

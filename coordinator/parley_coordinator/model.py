@@ -1,0 +1,231 @@
+"""Runs, work items and explanations as values.
+
+Nothing here reads a clock, a database or a socket. Words: a *run* is one execution of a workflow
+document; a *work item* is one question to people (WS-HumanTask); the *journal* is the append-only
+record that a run resumes from and that `why` is read from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class RunState(StrEnum):
+    """Where a run stands, in words of the workflow DSL's status phases."""
+
+    RUNNING = "running"
+    WAITING = "waiting"
+    """Parked: for a person, an agent or a time. `Run.waiting_for` says which."""
+    COMPLETED = "completed"
+    FAULTED = "faulted"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        return self in (RunState.COMPLETED, RunState.FAULTED, RunState.CANCELLED)
+
+
+class ItemKind(StrEnum):
+    APPROVAL = "approval"
+    """The workflow asks whether something may be done."""
+    INPUT = "input"
+    """An agent asks for something that it needs (TASK_STATE_INPUT_REQUIRED)."""
+    AUTH = "auth"
+    """An agent needs an authorization, given out of band (TASK_STATE_AUTH_REQUIRED)."""
+    INCIDENT = "incident"
+    """The outcome of an effect is not known and no rule says what to do."""
+
+
+class ItemState(StrEnum):
+    READY = "ready"
+    DECIDED = "decided"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+
+    @property
+    def final(self) -> bool:
+        return self is not ItemState.READY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A place in a workflow document and which visit of it this is."""
+
+    path: str
+    """JSON pointer with task names, e.g. `/do/1/gather/fork/branches/0/order`. Empty: the run."""
+    attempt: str = "1"
+    """Ordinals of the enclosing repetitions, outermost first: `.2` is the second attempt of a `try`
+    with retries, `~2` the second visit of a task that the flow came back to: `1`, `1.2`, `1~2.1`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One row of the journal."""
+
+    run_id: str
+    seq: int
+    """Order within the run; 1-based, no gaps are promised."""
+    path: str
+    attempt: str
+    kind: str
+    at: datetime
+    """UTC."""
+    body: dict[str, Any]
+
+    @property
+    def place(self) -> Place:
+        return Place(path=self.path, attempt=self.attempt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """One reason why a branch of a run can't go on."""
+
+    kind: str
+    """`item`, `agent` or `timer`; `engine` when the run could not be advanced and is tried again."""
+    path: str
+    since: datetime
+    until: datetime | None
+    """UTC. When to look again whatever happens; None: only a person's decision helps."""
+    subject: str = ""
+    """The item's id or the agent's name."""
+
+    def as_json(self) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "kind": self.kind,
+            "path": self.path,
+            "since": self.since.isoformat(),
+            "until": None if self.until is None else self.until.isoformat(),
+        }
+        if self.subject:
+            body[self.kind] = self.subject
+        return body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One execution of a workflow document."""
+
+    id: str
+    workflow: str
+    version: str
+    digest: str
+    """Of the pinned document, `sha256:...`."""
+    state: RunState
+    input: Any
+    output: Any
+    """None until the run is completed."""
+    error: dict[str, Any] | None
+    """`{type, status, title, detail, instance}` of a faulted run."""
+    waiting_for: list[dict[str, Any]]
+    """While parked: `{kind: item|agent|timer, path, since, until, item?, agent?}`, one per branch."""
+    requested_by: str
+    created_at: datetime
+    updated_at: datetime
+    context_id: str = ""
+    """The A2A context that the caller put the run in; empty: the run is its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One value that somebody decides on, with where it comes from."""
+
+    name: str
+    value: Any
+    source: str
+    """`erp:ap.order.get/PO-1001`, `agent:matching`, `input`."""
+
+    def as_json(self) -> dict[str, Any]:
+        return {"name": self.name, "value": self.value, "source": self.source}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkItem:
+    """One question to people, with everything needed to answer it."""
+
+    id: str
+    version: int
+    kind: ItemKind
+    state: ItemState
+    run_id: str
+    workflow: str
+    path: str
+    attempt: str
+    title: str
+    """One sentence from a template of the workflow, never from an agent."""
+    summary: list[Fact]
+    """In the order to be read."""
+    reason: str
+    """Why it reached a person: the rule, in words."""
+    proposal: dict[str, Any]
+    """What is decided, canonical: action, arguments, facts, what happens next."""
+    digest: str
+    """Of `proposal`; a decision must name it."""
+    outcomes: list[str]
+    form: dict[str, Any]
+    """JSON Schema of `values`: flat, in the subset of MCP elicitation."""
+    candidates: list[str]
+    """Who may decide: `role:approver`, `user:ada`."""
+    excluded: list[str]
+    """Subjects who may not, whatever their roles: who requested or prepared it."""
+    origin: dict[str, Any]
+    """For an agent's question: `{agent, task, context}`. Empty for the workflow's own."""
+    created_at: datetime
+    decide_by: datetime | None
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a person decided, on exactly which proposal."""
+
+    outcome: str
+    by: str
+    at: datetime
+    digest: str
+    comment: str = ""
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhyStep:
+    """One line of an explanation, in the order in which things happened."""
+
+    path: str
+    attempt: str
+    kind: str
+    """`started, called, agent_failed, chose, asked, decided, expired, retried, caught, waited, set,
+    completed, faulted, cancelled`."""
+    at: datetime
+    title: str
+    """One sentence."""
+    rule: str = ""
+    """Identifier of the rule that decided, if one did."""
+    facts: list[Fact] = field(default_factory=list)
+    """The compared values."""
+    agent: dict[str, Any] = field(default_factory=dict)
+    """`{name, version, url, card, skill, task, chosen}`: who did it, and why it was chosen."""
+    person: dict[str, Any] = field(default_factory=dict)
+    """`{subject, outcome, comment, digest, at}`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """Why a run ended, or stands, as it does."""
+
+    run: Run
+    steps: list[WhyStep]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """One page of a longer list, newest first."""
+
+    entries: list[T]
+    next_cursor: str
+    """Opaque; empty on the last page."""

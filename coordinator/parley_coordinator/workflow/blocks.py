@@ -1,0 +1,249 @@
+"""The kinds of task that hold others: do, fork, try."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any, Final, TypeAlias
+
+from parley_coordinator.model import Place
+from parley_coordinator.workflow.effects import (
+    NOTE_CAUGHT,
+    NOTE_FORK_FAILED,
+    NOTE_RETRYING,
+    Parked,
+)
+from parley_coordinator.workflow.errors import WorkflowError
+from parley_coordinator.workflow.expressions import truthy
+from parley_coordinator.workflow.fields import RetryPolicy
+from parley_coordinator.workflow.frame import (
+    Expired,
+    Frame,
+    configuration_error,
+    owner_of,
+    tightest,
+    timeout_error,
+)
+from parley_coordinator.workflow.machine import Machine, Result
+from parley_coordinator.workflow.tasks import Catch, DoTask, ForkTask, NamedTask, TryTask
+
+LONGEST_BACKOFF: Final = timedelta(days=1)
+"""Growing delays stop here."""
+
+_Failure: TypeAlias = WorkflowError | Expired
+_BranchEnd: TypeAlias = tuple[Any, _Failure | Parked | None]
+"""Output, and what kept the branch from having one."""
+
+
+async def run_do(machine: Machine, task: DoTask, data: Any, frame: Frame) -> Result:
+    place = replace(frame.place, path=f"{frame.place.path}/do")
+    output = await machine.run_list(
+        task.do, data, place=place, limit=frame.limit, caught=frame.caught
+    )
+    return output, None
+
+
+async def run_fork(machine: Machine, task: ForkTask, data: Any, frame: Frame) -> Result:
+    """Run all branches; return their outputs in declared order.
+
+    A failure waits for its siblings to end or park, so that what they have begun is in the
+    journal. Which failure counts is written down: later, another branch may have failed as well.
+    """
+    known = machine.effects.recall(frame.place, NOTE_FORK_FAILED)
+    if known is not None:
+        raise _failure(known)
+    ends = await _branches(machine, task, data, frame)
+    for named, (_output, end) in zip(task.fork.branches, ends, strict=True):
+        if isinstance(end, WorkflowError | Expired):
+            await machine.effects.note(frame.place, NOTE_FORK_FAILED, _failed(named.name, end))
+            raise end
+    for _output, end in ends:
+        if end is not None:
+            raise end
+    return [output for output, _end in ends], None
+
+
+async def _branches(machine: Machine, task: ForkTask, data: Any, frame: Frame) -> list[_BranchEnd]:
+    async def branch(index: int, named: NamedTask) -> _BranchEnd:
+        path = f"{frame.place.path}/fork/branches/{index}/{named.name}"
+        place = replace(frame.place, path=path)
+        try:
+            output, _then = await machine.run_task(
+                named, data, place=place, limit=frame.limit, caught=frame.caught
+            )
+        except (WorkflowError, Expired, Parked) as end:
+            return None, end
+        return output, None
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            running = [
+                group.create_task(branch(index, named))
+                for index, named in enumerate(task.fork.branches)
+            ]
+    except BaseExceptionGroup as defects:
+        # A defect of the engine, not an error of the run: show it as it is.
+        raise defects.exceptions[0] from None
+    return [each.result() for each in running]
+
+
+def _failed(branch: str, end: _Failure) -> dict[str, Any]:
+    if isinstance(end, Expired):
+        error = timeout_error(end.owner.partition("@")[0]).as_json()
+        return {"branch": branch, "error": error, "owner": end.owner}
+    return {"branch": branch, "error": end.as_json()}
+
+
+def _failure(known: Mapping[str, Any]) -> _Failure:
+    if "owner" in known:
+        return Expired(known["owner"])
+    return WorkflowError.from_json(known["error"])
+
+
+async def run_try(machine: Machine, task: TryTask, data: Any, frame: Frame) -> Result:
+    """Run the list; on an error that the catch takes, start over or handle it.
+
+    Every attempt starts from the original input; what earlier attempts exported stays.
+    """
+    policy = _policy(machine, task.catch, frame)
+    if policy is not None and policy.limit.duration is not None:
+        await machine.effects.time(frame.place, "started")
+    for number in count(1):
+        place = frame.place
+        if policy is not None:
+            place = replace(place, attempt=f"{place.attempt}.{number}")
+        try:
+            return await _attempt(machine, task, data, frame, place=place, policy=policy), None
+        except WorkflowError as raised:
+            error = raised
+        caught = {**frame.caught, "error": error.as_json(), task.catch.as_: error.as_json()}
+        scope = {**frame.scope, **caught, "context": machine.context}
+        if not _takes(task.catch, error, data, scope):
+            raise error
+        if policy is not None:
+            retry = _Retry(machine, policy, frame, place, number)
+            if await retry.again(error, data, scope):
+                continue
+        if policy is not None and task.catch.do is None:
+            raise error
+        return await _handle(machine, task.catch, data, frame, caught), None
+    raise AssertionError  # pragma: no cover - `count` does not end
+
+
+def _policy(machine: Machine, catch: Catch, frame: Frame) -> RetryPolicy | None:
+    if not isinstance(catch.retry, str):
+        return catch.retry
+    found = machine.document.use.retries.get(catch.retry)
+    if found is None:
+        raise configuration_error(f"`use.retries` has no {catch.retry!r}", frame.place.path)
+    return found
+
+
+async def _attempt(
+    machine: Machine,
+    task: TryTask,
+    data: Any,
+    frame: Frame,
+    *,
+    place: Place,
+    policy: RetryPolicy | None,
+) -> Any:
+    limit = frame.limit
+    longest = policy.limit.attempt.duration if policy else None
+    if longest is not None:
+        started = await machine.effects.time(place, "started")
+        length = machine.length(longest, data, frame.scope, place.path)
+        limit = tightest(limit, started + length, owner_of(place))
+    inner = replace(place, path=f"{place.path}/try")
+    try:
+        return await machine.run_list(
+            task.try_, data, place=inner, limit=limit, caught=frame.caught
+        )
+    except Expired as expired:
+        if longest is None or expired.owner != owner_of(place):
+            raise
+        raise timeout_error(place.path) from None
+
+
+def _takes(catch: Catch, error: WorkflowError, data: Any, scope: Mapping[str, Any]) -> bool:
+    return (
+        error.matches(catch.errors.with_.wanted())
+        and (catch.when is None or truthy(catch.when, data, scope))
+        and not (catch.except_when is not None and truthy(catch.except_when, data, scope))
+    )
+
+
+async def _handle(
+    machine: Machine, catch: Catch, data: Any, frame: Frame, caught: Mapping[str, Any]
+) -> Any:
+    await machine.effects.note(frame.place, NOTE_CAUGHT, {"error": caught[catch.as_]})
+    if catch.do is None:
+        return data
+    place = replace(frame.place, path=f"{frame.place.path}/catch/do")
+    return await machine.run_list(catch.do, data, place=place, limit=frame.limit, caught=caught)
+
+
+class _Retry:
+    """Decides whether a failed attempt is followed by another one, and waits for its time.
+
+    Retry `n` waits `delay * (1 | n | 2^(n-1))` and a uniform jitter; `limit.attempt.count` bounds
+    the retries, `limit.duration` the time from the start of the first attempt to that of the last.
+    """
+
+    def __init__(
+        self, machine: Machine, policy: RetryPolicy, frame: Frame, place: Place, number: int
+    ) -> None:
+        self._machine = machine
+        self._effects = machine.effects
+        self._policy = policy
+        self._frame = frame
+        self._place = place
+        """Of the attempt that failed."""
+        self._number = number
+
+    async def again(self, error: WorkflowError, data: Any, scope: Mapping[str, Any]) -> bool:
+        known = self._effects.recall(self._place, NOTE_RETRYING)
+        if known is not None:
+            until = datetime.fromisoformat(known["until"])
+        else:
+            planned = await self._plan(data, scope)
+            if planned is None:
+                return False
+            until = planned
+            body = {
+                "error": error.as_json(),
+                "until": until.isoformat(),
+                "attempt": self._number,
+            }
+            await self._effects.note(self._place, NOTE_RETRYING, body)
+        await self._machine.wait(self._place, until, self._frame.limit)
+        return True
+
+    async def _plan(self, data: Any, scope: Mapping[str, Any]) -> datetime | None:
+        policy, limit = self._policy, self._policy.limit
+        if policy.when is not None and not truthy(policy.when, data, scope):
+            return None
+        if policy.except_when is not None and truthy(policy.except_when, data, scope):
+            return None
+        if limit.attempt.count is not None and self._number > limit.attempt.count:
+            return None
+        path = self._place.path
+        length = self._machine.length
+        failed = await self._effects.time(self._place, "failed")
+        delay = length(policy.delay, data, scope, path)
+        longest = max(delay, LONGEST_BACKOFF)
+        factor = policy.backoff.factor(self._number)
+        until = failed + (longest if delay > longest / factor else delay * factor)
+        if policy.jitter is not None:
+            low = length(policy.jitter.from_, data, scope, path).total_seconds()
+            high = length(policy.jitter.to, data, scope, path).total_seconds()
+            drawn = await self._effects.jitter(self._place, min(low, high), max(low, high))
+            until += timedelta(seconds=drawn)
+        if limit.duration is not None:
+            begun = await self._effects.time(self._frame.place, "started")
+            if until - begun > length(limit.duration, data, scope, path):
+                return None
+        return until
