@@ -1,0 +1,233 @@
+"""One exchange with an agent, across lost answers, busy agents and forgotten tasks.
+
+What is known about the step has three values: it did not begin, it began, nobody can tell. Only the
+first is an error that a workflow may answer with a retry; the last is never resolved by guessing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+from uuid import NAMESPACE_URL, uuid5
+
+from a2a.types import Message, Task
+from parley_wire.agent_errors import AgentAuthError, AgentError, AgentRefusedError, TaskUnknownError
+
+from parley_coordinator.delegation import results
+from parley_coordinator.delegation.conversation import Conversation, ForeignTaskError
+from parley_coordinator.workflow.errors import Standard, WorkflowError
+
+if TYPE_CHECKING:
+    from parley_coordinator.delegation.results import Question
+    from parley_coordinator.delegation.routing import Choice
+    from parley_coordinator.model import Place
+    from parley_coordinator.store.log import RunLog
+    from parley_coordinator.workflow.effects import Call
+
+logger = logging.getLogger(__name__)
+
+NAMESPACE: Final = uuid5(NAMESPACE_URL, "urn:parley:delegation")
+BACKOFF_S: Final = (0.1, 0.3, 1.0, 2.0, 4.0)
+"""Pauses between tries within one advance: an agent that restarts is back by then."""
+LONGEST_PAUSE_S: Final = 30.0
+"""An agent that asks for more with Retry-After is asked again after this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The agent did it."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The agent needs an answer before it goes on."""
+
+    agent: str
+    task: str
+    context: str
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """Not finished; look again after `pause`."""
+
+    agent: str
+    pause: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertain:
+    """It may have run or not, and nothing that may be done can tell."""
+
+    agent: str
+    known: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person said to the Nth question of a task."""
+
+    ordinal: int
+    to: str
+    """`Question.key` of the question that it answers."""
+    values: Any
+
+
+Result = Output | Asked | Working | Uncertain
+
+
+class Exchange:
+    """Carries one call to a terminal or interrupted task, or to what is known instead."""
+
+    def __init__(self, call: Call, log: RunLog, choice: Choice, talk: Conversation) -> None:
+        self._call = call
+        self._log = log
+        self._choice = choice
+        self._talk = talk
+        self._untouched = False
+        self._forgotten = False
+        self._tries = 0
+
+    async def carry_on(
+        self, answer: Answer | None, *, first: bool
+    ) -> Task | Message | Working | Uncertain:
+        """Go on until there is nothing more to do now.
+
+        Args:
+            first: Nothing has left for the agent yet.
+
+        Raises:
+            WorkflowError: It is known that the step failed, or that it never began.
+        """
+        self._untouched = first
+        while True:
+            try:
+                return await self._attempt(answer)
+            except TaskUnknownError:
+                if not self._choice.skill.idempotent or self._tries >= len(BACKOFF_S):
+                    return self._uncertain("the agent has forgotten the task")
+                self._tries += 1
+                self._forgotten = True
+            except ForeignTaskError as exc:
+                return self._uncertain(str(exc))
+            except AgentError as exc:
+                ended = await self._recover(exc)
+                if ended is not None:
+                    return ended
+
+    async def _attempt(self, answer: Answer | None) -> Task | Message | Uncertain:
+        opening = self._opening()
+        if self._forgotten:
+            return await self._talk.send(opening)
+        sent = self._log.recall(self._call.place, "sent")
+        if sent is None and not self._untouched and not self._choice.card.dedupes:
+            await self._talk.find(opening.message_id)
+            sent = self._log.recall(self._call.place, "sent")
+            if sent is None and not self._choice.skill.idempotent:
+                return self._uncertain("the answer was lost, and the agent has no such task")
+        if sent is not None:
+            return await self._go_on(str(sent.body["task"]), answer)
+        return await self._talk.send(opening)
+
+    async def _go_on(self, task_id: str, answer: Answer | None) -> Task | Message:
+        """Follow a known task, and hand over the answer if it still waits for it."""
+        task = await self._talk.get(task_id)
+        if answer is not None and task.status.state in results.INTERRUPTED:
+            question = results.question_of(task.status)
+            if question.key == answer.to:
+                return await self._talk.send(await self._relayed(task, answer))
+        if task.status.state in results.ACTIVE:
+            return await self._talk.follow(task_id)
+        return task
+
+    async def _relayed(self, task: Task, answer: Answer) -> Message:
+        place = self._call.place
+        key = message_id(self._log.run_id, place, f"answer-{answer.ordinal}")
+        body = {"message": key, "to": answer.to}
+        await self._log.append(place, f"relayed.{answer.ordinal}", body)
+        return results.answer_message(
+            message_id=key, task=task.id, context_id=task.context_id, values=answer.values
+        )
+
+    async def _recover(self, exc: AgentError) -> Working | Uncertain | None:
+        """Decide what an error means; None: it was waited for, try again."""
+        if exc.disposition == "final":
+            if self._log.recall(self._call.place, "sent") is not None:
+                return self._uncertain(f"the agent has the task, and refuses: {exc.message}")
+            raise self._refused(exc) from exc
+        self._untouched = self._untouched and exc.disposition == "retry"
+        if self._tries >= len(BACKOFF_S):
+            return self._give_up(exc)
+        pause = getattr(exc, "retry_after_s", None) or BACKOFF_S[self._tries]
+        self._tries += 1
+        logger.info("run %s %s: %s; again", self._log.run_id, self._call.place.path, exc.message)
+        await asyncio.sleep(min(float(pause), LONGEST_PAUSE_S))
+        return None
+
+    def _give_up(self, exc: AgentError) -> Working:
+        """Out of tries: an error if nothing was sent, else wait for the agent to come back."""
+        name = self._choice.card.name
+        if self._untouched:
+            raise WorkflowError(
+                Standard.COMMUNICATION,
+                f"{name} could not be reached",
+                exc.message,
+                status=503,
+                instance=self._call.place.path,
+            ) from exc
+        logger.warning("run %s waits for %s: %s", self._log.run_id, name, exc.message)
+        return Working(name, pause(self._log, self._call.place))
+
+    def _refused(self, exc: AgentError) -> WorkflowError:
+        return WorkflowError(
+            Standard.AUTHENTICATION if isinstance(exc, AgentAuthError) else Standard.RUNTIME,
+            "the agent refused the message",
+            exc.message,
+            status=422 if isinstance(exc, AgentRefusedError) else None,
+            instance=self._call.place.path,
+        )
+
+    def _uncertain(self, why: str) -> Uncertain:
+        known = self._known() | {"why": why}
+        return Uncertain(self._choice.card.name, known)
+
+    def _known(self) -> dict[str, Any]:
+        return known(self._log, self._call.place)
+
+    def _opening(self) -> Message:
+        return results.delegation_message(
+            message_id=message_id(self._log.run_id, self._call.place),
+            context_id=self._talk.context,
+            arguments=self._call.arguments,
+            skill=self._call.function,
+            version=self._call.version,
+            run_id=self._log.run_id,
+            place=self._call.place,
+        )
+
+
+def message_id(run_id: str, place: Place, suffix: str = "") -> str:
+    """The same place of the same run always sends the same message."""
+    return str(uuid5(NAMESPACE, f"{run_id}|{place.path}|{place.attempt}|{suffix}"))
+
+
+def known(log: RunLog, place: Place) -> dict[str, Any]:
+    """What the journal knows of a call, for the person who has to decide about it."""
+    intended, sent = log.recall(place, "intended"), log.recall(place, "sent")
+    found: dict[str, Any] = {} if intended is None else dict(intended.body)
+    found["intendedAt"] = "" if intended is None else intended.at.isoformat()
+    found["task"] = None if sent is None else sent.body.get("task")
+    return found
+
+
+def pause(log: RunLog, place: Place) -> timedelta:
+    """Look again after a quarter of the time that it took so far: 2 s at first, 60 s at most."""
+    intended = log.recall(place, "intended")
+    elapsed = log.now() - intended.at if intended is not None else timedelta(0)
+    return min(max(elapsed / 4, timedelta(seconds=2)), timedelta(seconds=60))

@@ -1,0 +1,1 @@
+"""Runs workflows durably: interprets the document, answers from the journal, parks, resumes."""

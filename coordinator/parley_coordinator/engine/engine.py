@@ -1,0 +1,273 @@
+"""Advances runs: from the journal as far as they go now, then to their end or to a place to wait."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from parley_coordinator.engine.durable import Durable, Standing
+from parley_coordinator.engine.effects import JournalEffects
+from parley_coordinator.model import Place, Run, RunState, Wait
+from parley_coordinator.store import items, journal, runs
+from parley_coordinator.store.log import RunLog
+from parley_coordinator.workflow.document import Document
+from parley_coordinator.workflow.effects import Parked
+from parley_coordinator.workflow.errors import WorkflowError
+from parley_coordinator.workflow.interpreter import RunInfo, interpret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from parley_wire.database import Database
+    from sqlalchemy import Connection
+
+    from parley_coordinator.delegation.delegation import Delegation
+    from parley_coordinator.model import Entry
+    from parley_coordinator.store.runs import Stored
+
+logger = logging.getLogger(__name__)
+
+ROOT: Final = Place(path="")
+FOREVER: Final = timedelta(days=3650)
+"""How long a run sleeps that only a person can wake."""
+TROUBLE: Final = (1, 2, 5, 10, 30, 60)
+"""Seconds until a run is tried again that could not be advanced for a reason of ours."""
+
+
+class Watch:
+    """Wakes one who waits for a change of a run."""
+
+    def __init__(self, *, state_only: bool) -> None:
+        self._state_only = state_only
+        self._event = asyncio.Event()
+
+    def tell(self, *, state: bool) -> None:
+        if state or not self._state_only:
+            self._event.set()
+
+    async def change(self, timeout_s: float) -> bool:
+        """Return True once something has changed since the watch began; False after `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._event.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+class Engine:
+    """Runs in one process; what it knows is in the database."""
+
+    def __init__(
+        self,
+        database: Database,
+        durable: Durable,
+        delegation: Delegation,
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._durable = durable
+        self._delegation = delegation
+        self._now = now
+        self._documents: dict[str, Document] = {}
+        self._active: dict[str, asyncio.Task[None]] = {}
+        self._trouble: dict[str, int] = {}
+        self._watches: dict[str, list[Watch]] = {}
+
+    async def launch(self) -> None:
+        """Start the queue; what a crash has interrupted goes on."""
+        await self._durable.launch(self.advance)
+        await self.sweep()
+
+    async def sweep(self) -> int:
+        """Put every unfinished run that no segment will advance back on the queue; return how many.
+
+        A crash between a run's row and the queue leaves such runs, and so does a database that
+        failed twice in a row.
+        """
+        found = 0
+        for run_id, segment in await self._database.read(runs.unfinished):
+            match await self._durable.standing(run_id, segment):
+                case Standing.UNKNOWN:
+                    await self._durable.start(run_id, segment)
+                case Standing.OVER if run_id not in self._active:
+                    await self._try_again(run_id, segment)
+                case _:
+                    continue
+            found += 1
+            logger.warning("run %s was not on the queue, it goes on", run_id)
+        return found
+
+    async def close(self) -> None:
+        await self._durable.close()
+
+    async def start(self, run_id: str) -> None:
+        await self._durable.start(run_id, 0)
+
+    async def signal(self, run_id: str) -> None:
+        """Something was added to the run's journal: let it go on."""
+        self.changed(run_id)
+        stored = await self._database.read(lambda c: runs.get(c, run_id))
+        if stored is not None and stored.run.state is RunState.WAITING:
+            await self._durable.wake(run_id, stored.segment)
+
+    async def cancel(self, run_id: str) -> None:
+        """Stop what the run does in this process, and cancel its tasks at the agents.
+
+        The run is in its final state already; this is the clean-up, safe to repeat.
+        """
+        active = self._active.get(run_id)
+        if active is not None:
+            active.cancel("the run was cancelled")
+        await self._cancel_tasks(run_id)
+        self.changed(run_id, state=True)
+
+    def changed(self, run_id: str, *, state: bool = False) -> None:
+        """Tell those who watch the run; `state`: it has parked or ended, not only gone on."""
+        for watch in self._watches.get(run_id, ()):
+            watch.tell(state=state)
+
+    @contextlib.contextmanager
+    def watch(self, run_id: str, *, state_only: bool = False) -> Iterator[Watch]:
+        """Watch a run from now on; look at it inside the context, then wait for a change."""
+        watch = Watch(state_only=state_only)
+        watches = self._watches.setdefault(run_id, [])
+        watches.append(watch)
+        try:
+            yield watch
+        finally:
+            watches.remove(watch)
+            if not watches:
+                self._watches.pop(run_id, None)
+
+    async def advance(self, run_id: str, segment: int) -> None:
+        """Carry a run as far as it goes now. The process edge of the engine: nothing escapes."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - we are in a coroutine
+        self._active[run_id] = task
+        try:
+            await self._advance(run_id, segment)
+            self._trouble.pop(run_id, None)
+        except asyncio.CancelledError:
+            if not await self._is_final(run_id):
+                raise
+        except Exception:
+            logger.exception("run %s could not be advanced, it is tried again", run_id)
+            await self._try_again(run_id, segment)
+        finally:
+            if self._active.get(run_id) is task:
+                del self._active[run_id]
+            self.changed(run_id, state=True)
+
+    async def _advance(self, run_id: str, segment: int) -> None:
+        read = await self._database.read(lambda c: _read(c, run_id))
+        if read is None:
+            return  # the row was never committed, or belongs to another database
+        stored, entries = read
+        run = stored.run
+        if run.state.final or stored.segment > segment:
+            return
+        if run.state is RunState.WAITING:
+            self._database.write_soon(lambda c: runs.resume(c, run_id, self._now()))
+        log = RunLog(run_id, entries, self._database, self._now, self.changed)
+        effects = JournalEffects(run, log, self._database, self._delegation)
+        document = await self._document(run.digest)
+        about = RunInfo(
+            id=run.id,
+            input=run.input,
+            started_at=run.created_at,
+            requested_by=run.requested_by,
+        )
+        while True:
+            log.waits.clear()
+            try:
+                output = await interpret(document, about, effects)
+            except Parked:
+                if await self._park(log, run, segment):
+                    return
+            except WorkflowError as exc:
+                await self._finish(log, RunState.FAULTED, error=exc.as_json())
+                return
+            else:
+                await self._finish(log, RunState.COMPLETED, output=output)
+                return
+
+    async def _park(self, log: RunLog, run: Run, segment: int) -> bool:
+        """Leave the run to the queue; False if there is news, and it should go on at once."""
+        await log.flush()
+        if await log.refresh():
+            return False
+        now = self._now()
+        waits = list(log.waits)
+        if not waits:
+            raise RuntimeError(f"run {run.id} parked without anything to wait for")
+        until = min((wait.until for wait in waits if wait.until is not None), default=None)
+        delay = FOREVER if until is None else max(until - now, timedelta(0))
+        following = segment + 1
+        await self._durable.park(run.id, following, delay.total_seconds())
+        waiting_for = [wait.as_json() for wait in waits]
+        await self._database.write(lambda c: runs.park(c, run.id, following, waiting_for, now))
+        # A decision that came before the row above found no parked run to wake; we see it here.
+        # One that comes after it finds the row. One of the two always sees the other.
+        if await log.refresh():
+            await self._durable.wake(run.id, following)
+        return True
+
+    async def _finish(
+        self,
+        log: RunLog,
+        state: RunState,
+        *,
+        output: Any = None,
+        error: dict[str, Any] | None = None,
+    ) -> None:
+        body = {"output": output} if error is None else {"error": error}
+        at = self._now()
+
+        def end(connection: Connection) -> None:
+            if runs.finish(connection, log.run_id, state, at=at, output=output, error=error):
+                journal.append(connection, log.run_id, ROOT, str(state), at, body)
+                items.withdraw_below(connection, log.run_id, "")
+
+        await self._database.write(end)
+        self.changed(log.run_id, state=True)
+        await self._delegation.cancel_below(log, "")
+
+    async def _cancel_tasks(self, run_id: str) -> None:
+        """Cancel every task of the run that is still open at an agent, and note what came of it."""
+        entries = await self._database.read(lambda c: journal.read(c, run_id))
+        log = RunLog(run_id, entries, self._database, self._now, self.changed)
+        await self._delegation.cancel_below(log, "")
+
+    async def _try_again(self, run_id: str, segment: int) -> None:
+        count = self._trouble.get(run_id, 0)
+        self._trouble[run_id] = count + 1
+        delay = TROUBLE[min(count, len(TROUBLE) - 1)]
+        now = self._now()
+        wait = Wait(kind="engine", path="", since=now, until=now + timedelta(seconds=delay))
+        await self._durable.park(run_id, segment + 1, delay)
+        await self._database.write(
+            lambda c: runs.park(c, run_id, segment + 1, [wait.as_json()], now)
+        )
+
+    async def _is_final(self, run_id: str) -> bool:
+        stored = await self._database.read(lambda c: runs.get(c, run_id))
+        return stored is None or stored.run.state.final
+
+    async def _document(self, digest: str) -> Document:
+        if digest not in self._documents:
+            body = await self._database.read(lambda c: runs.get_document(c, digest))
+            if body is None:
+                raise LookupError(f"the document {digest} is not in the database")
+            self._documents[digest] = Document.from_json(body)
+        return self._documents[digest]
+
+
+def _read(connection: Connection, run_id: str) -> tuple[Stored, list[Entry]] | None:
+    stored = runs.get(connection, run_id)
+    return None if stored is None else (stored, journal.read(connection, run_id))

@@ -1,0 +1,355 @@
+"""What callers do with runs: start, look, cancel, ask why."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+from uuid import NAMESPACE_URL, uuid5
+
+from parley_cards.canonical import digest
+
+from parley_coordinator.engine.engine import ROOT
+from parley_coordinator.engine.why import explain
+from parley_coordinator.errors import (
+    IdempotencyConflictError,
+    InvalidInputError,
+    InvalidRequestError,
+    InvalidWorkflowError,
+    RunFinishedError,
+    UnknownRunError,
+    UnknownWorkflowError,
+)
+from parley_coordinator.governance.access import Permission, Principal, require
+from parley_coordinator.model import Entry, Page, Run, RunState, Why
+from parley_coordinator.store import items, journal, runs
+from parley_coordinator.store.cursor import read_cursor, write_cursor
+from parley_coordinator.store.tables import to_text
+from parley_coordinator.workflow.check import check
+from parley_coordinator.workflow.schemas import problems
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
+
+    from parley_wire.database import Database
+    from sqlalchemy import Connection
+
+    from parley_coordinator.engine.engine import Engine
+    from parley_coordinator.store.runs import Stored
+    from parley_coordinator.workflow.check import Catalog
+    from parley_coordinator.workflow.document import Document
+
+_NAMESPACE: Final = uuid5(NAMESPACE_URL, "urn:parley:run")
+MAX_KEY: Final = 256
+
+
+class Runs:
+    """Every use case checks its permission first, then what it was given, then acts.
+
+    Args:
+        documents: The workflows that may be started, by name.
+        catalog: The functions of the admitted agents, as they are now.
+        new_id: For runs without an idempotency key.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        engine: Engine,
+        *,
+        documents: dict[str, Document],
+        catalog: Callable[[], Awaitable[Catalog]],
+        now: Callable[[], datetime],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._database = database
+        self._engine = engine
+        self._documents = documents
+        self._catalog = catalog
+        self._now = now
+        self._new_id = new_id
+        self._sound: set[tuple[str, int]] = set()
+
+    def documents(self) -> Sequence[Document]:
+        return [self._documents[name] for name in sorted(self._documents)]
+
+    def document(self, name: str) -> Document:
+        """Return the workflow that a new run would use.
+
+        Raises:
+            UnknownWorkflowError: If there is none of this name.
+        """
+        if name not in self._documents:
+            raise UnknownWorkflowError(name, known=sorted(self._documents))
+        return self._documents[name]
+
+    async def start(
+        self,
+        principal: Principal,
+        workflow: str,
+        input: Any,  # noqa: A002 - the DSL's word
+        *,
+        key: str | None = None,
+        context_id: str | None = None,
+    ) -> tuple[Run, bool]:
+        """Start a run; with a key that was used before, return the run that it started.
+
+        Returns:
+            The run, and whether it is new.
+
+        Raises:
+            NotPermittedError: If the caller may not start runs.
+            UnknownWorkflowError: If there is no such workflow.
+            InvalidInputError: If the input does not fit the workflow's schema.
+            InvalidWorkflowError: If the workflow cannot run with the agents that there are.
+            IdempotencyConflictError: If the key was used for another request.
+        """
+        require(principal, Permission.RUN_START)
+        document = self.document(workflow)
+        if key is not None and not 0 < len(key) <= MAX_KEY:
+            raise InvalidRequestError(f"an idempotency key has 1 to {MAX_KEY} characters")
+        request = digest({"workflow": workflow, "input": input, "context": context_id})
+        if key is not None:
+            known = await self._known(principal, key, request)
+            if known is not None:
+                return known, False
+        self._check_input(document, input)
+        await self._check_sound(document)
+        run_id = (
+            self._new_id()
+            if key is None
+            else str(uuid5(_NAMESPACE, f"{principal.subject}|{workflow}|{key}"))
+        )
+        run = self._new(run_id, document, input, principal, context_id or run_id)
+
+        def write(connection: Connection) -> bool:
+            if key is not None and runs.get_request(connection, principal.subject, key):
+                return False
+            at = run.created_at
+            runs.keep_document(
+                connection,
+                digest=document.digest,
+                name=document.name,
+                version=document.version,
+                body=json.dumps(document.json),
+                at=at,
+            )
+            runs.insert(connection, run)
+            journal.append(
+                connection,
+                run_id,
+                ROOT,
+                "started",
+                at,
+                {
+                    "workflow": document.name,
+                    "version": document.version,
+                    "digest": document.digest,
+                    "by": principal.subject,
+                },
+            )
+            if key is not None:
+                runs.keep_request(
+                    connection,
+                    caller=principal.subject,
+                    key=key,
+                    digest=request,
+                    run_id=run_id,
+                    at=at,
+                )
+            return True
+
+        if not await self._database.write(write):
+            known = await self._known(principal, key or "", request)
+            return (known or run), False
+        await self._engine.start(run_id)
+        return run, True
+
+    async def get(self, principal: Principal, run_id: str) -> Run:
+        """Return a run.
+
+        Raises:
+            UnknownRunError: If there is none, or the caller may not see it.
+        """
+        return (await self._visible(principal, run_id)).run
+
+    async def list(
+        self,
+        principal: Principal,
+        *,
+        workflow: str | None = None,
+        state: RunState | None = None,
+        context_id: str | None = None,
+        limit: int = 50,
+        cursor: str = "",
+    ) -> Page[Run]:
+        """Return the runs that the caller may see, newest first.
+
+        Raises:
+            InvalidRequestError: If the cursor is not one of ours.
+        """
+        sees_all = principal.may(Permission.RUN_READ_ALL)
+        require(principal, Permission.RUN_READ_ALL if sees_all else Permission.RUN_READ_OWN)
+        before = read_cursor(cursor)
+        found = await self._database.read(
+            lambda c: runs.page(
+                c,
+                limit=limit + 1,
+                before=before,
+                workflow=workflow,
+                states=None if state is None else [state],
+                context_id=context_id,
+                visible_to=None if sees_all else (principal.subject, principal.titles),
+            )
+        )
+        more = len(found) > limit
+        entries = [stored.run for stored in found[:limit]]
+        last = entries[-1] if more else None
+        return Page(
+            entries=entries,
+            next_cursor="" if last is None else write_cursor(to_text(last.created_at), last.id),
+        )
+
+    async def cancel(self, principal: Principal, run_id: str, reason: str) -> Run:
+        """Cancel a run: nothing more is started, and its open tasks and items are withdrawn.
+
+        Cancelling a cancelled run returns it. What an agent has done is not undone.
+
+        Raises:
+            UnknownRunError: If there is none, or the caller may not see it.
+            NotPermittedError: If the caller neither requested it nor operates the mesh.
+            RunFinishedError: If it has completed or faulted.
+        """
+        run = await self.get(principal, run_id)
+        if run.requested_by != principal.subject:
+            require(principal, Permission.RUN_CANCEL)
+        at = self._now()
+
+        def write(connection: Connection) -> bool:
+            if not runs.finish(connection, run_id, RunState.CANCELLED, at=at):
+                return False
+            body = {"by": principal.subject, "reason": reason}
+            journal.append(connection, run_id, ROOT, str(RunState.CANCELLED), at, body)
+            items.withdraw_below(connection, run_id, "")
+            return True
+
+        cancelled = await self._database.write(write)
+        run = await self.get(principal, run_id)
+        if not cancelled and run.state is not RunState.CANCELLED:
+            raise RunFinishedError(f"the run is {run.state} already", state=str(run.state))
+        await self._engine.cancel(run_id)
+        return run
+
+    async def why(self, principal: Principal, run_id: str) -> Why:
+        """Explain a run from its journal and its pinned document.
+
+        Raises:
+            UnknownRunError: If there is none, or the caller may not see it.
+        """
+        run = await self.get(principal, run_id)
+        return explain(run, await self._database.read(lambda c: journal.read(c, run_id)))
+
+    async def journal(self, principal: Principal, run_id: str, after: int = 0) -> Sequence[Entry]:
+        """Return the rows with `seq > after`, oldest first.
+
+        Raises:
+            UnknownRunError: If there is none, or the caller may not see it.
+        """
+        await self._visible(principal, run_id)
+        return await self._database.read(lambda c: journal.read(c, run_id, after))
+
+    async def wait(self, run_id: str, *, after_seq: int, timeout_s: float) -> bool:
+        """Wait until the journal has rows beyond `after_seq`, or anything else has changed.
+
+        May return True for nothing; False after `timeout_s`.
+        """
+        with self._engine.watch(run_id) as watch:
+            if await self._database.read(lambda c: journal.last(c, run_id)) > after_seq:
+                return True
+            return await watch.change(timeout_s)
+
+    async def wait_for_state(self, seen: Run, *, timeout_s: float) -> bool:
+        """Wait until the run is no longer as it was seen; its journal may grow meanwhile.
+
+        May return True for nothing; False after `timeout_s`.
+        """
+        with self._engine.watch(seen.id, state_only=True) as watch:
+            stored = await self._database.read(lambda c: runs.get(c, seen.id))
+            if stored is None or stored.run.updated_at != seen.updated_at:
+                return True
+            return await watch.change(timeout_s)
+
+    def _new(
+        self, run_id: str, document: Document, given: Any, principal: Principal, context_id: str
+    ) -> Run:
+        at = self._now()
+        return Run(
+            id=run_id,
+            workflow=document.name,
+            version=document.version,
+            digest=document.digest,
+            state=RunState.RUNNING,
+            input=given,
+            output=None,
+            error=None,
+            waiting_for=[],
+            requested_by=principal.subject,
+            created_at=at,
+            updated_at=at,
+            context_id=context_id,
+        )
+
+    async def _known(self, principal: Principal, key: str, request: str) -> Run | None:
+        def read(connection: Connection) -> tuple[str, Stored | None] | None:
+            known = runs.get_request(connection, principal.subject, key)
+            return None if known is None else (known.digest, runs.get(connection, known.run_id))
+
+        known = await self._database.read(read)
+        if known is None:
+            return None
+        kept, stored = known
+        if kept != request or stored is None:
+            raise IdempotencyConflictError(
+                "this idempotency key was used for another request; use a new one", key=key
+            )
+        return stored.run
+
+    async def _visible(self, principal: Principal, run_id: str) -> Stored:
+        def read(connection: Connection) -> tuple[Stored | None, bool]:
+            stored = runs.get(connection, run_id)
+            if stored is None or stored.run.requested_by == principal.subject:
+                return stored, True
+            return stored, runs.asked(connection, run_id, principal.titles)
+
+        stored, own = await self._database.read(read)
+        if stored is None:
+            raise UnknownRunError(run_id)
+        if not (
+            principal.may(Permission.RUN_READ_ALL)
+            or (own and principal.may(Permission.RUN_READ_OWN))
+        ):
+            raise UnknownRunError(run_id)
+        return stored
+
+    def _check_input(self, document: Document, given: Any) -> None:
+        if document.input_schema is None:
+            return
+        found = problems(document.input_schema, given)
+        if found:
+            raise InvalidInputError(
+                f"the input does not fit {document.name}: {'; '.join(found)}", problems=found
+            )
+
+    async def _check_sound(self, document: Document) -> None:
+        """Prove what can be proved before anything happens; once per document and catalog."""
+        catalog = await self._catalog()
+        key = (document.digest, hash(catalog))
+        if key in self._sound:
+            return
+        found = check(document, catalog, file=document.name)
+        if found:
+            raise InvalidWorkflowError(
+                f"{document.name} cannot run: {found[0].message}",
+                findings=[finding.as_json() for finding in found],
+            )
+        self._sound.add(key)

@@ -1,0 +1,231 @@
+"""What people do with work items: see them, and decide them once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from parley_cards import strict_json
+from parley_cards.errors import ParleyError
+
+from parley_coordinator.errors import (
+    AlreadyDecidedError,
+    InvalidDecisionError,
+    ItemClosedError,
+    NotEligibleError,
+    StaleDigestError,
+    UnknownItemError,
+)
+from parley_coordinator.governance.access import Permission, Principal, require
+from parley_coordinator.inbox.forms import check_values
+from parley_coordinator.model import (
+    Decision,
+    ItemKind,
+    ItemState,
+    Page,
+    Place,
+    RunState,
+    WorkItem,
+)
+from parley_coordinator.store import items, journal, runs
+from parley_coordinator.store.cursor import read_cursor, write_cursor
+from parley_coordinator.store.tables import to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from parley_wire.database import Database
+    from sqlalchemy import Connection
+
+MAX_COMMENT = 4_000
+
+
+class Inbox:
+    """The open questions and their answers.
+
+    Args:
+        signal: Called after a decision is durable, with the run's id: wakes the run.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        now: Callable[[], datetime],
+        signal: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._database = database
+        self._now = now
+        self._signal = signal
+
+    async def list(
+        self,
+        principal: Principal,
+        *,
+        state: ItemState | None = ItemState.READY,
+        run_id: str | None = None,
+        limit: int = 50,
+        cursor: str = "",
+    ) -> Page[WorkItem]:
+        """Return the items that the caller may see, newest first.
+
+        Raises:
+            InvalidRequestError: If the cursor is not one of ours.
+        """
+        require(
+            principal, Permission.ITEM_READ_ALL if _sees_all(principal) else Permission.ITEM_READ
+        )
+        titles = None if _sees_all(principal) else principal.titles
+        before = read_cursor(cursor)
+        found = await self._database.read(
+            lambda c: items.page(
+                c, limit=limit + 1, before=before, state=state, run_id=run_id, titles=titles
+            )
+        )
+        more = len(found) > limit
+        found = found[:limit]
+        last = found[-1] if more else None
+        return Page(
+            entries=found,
+            next_cursor="" if last is None else write_cursor(to_text(last.created_at), last.id),
+        )
+
+    async def get(self, principal: Principal, item_id: str) -> WorkItem:
+        """Return one item.
+
+        Raises:
+            UnknownItemError: If there is none, or the caller may not see it.
+        """
+        item = await self._database.read(lambda c: items.get(c, item_id))
+        if item is None or not (
+            _sees_all(principal)
+            or (principal.may(Permission.ITEM_READ) and _is_candidate(principal, item))
+        ):
+            raise UnknownItemError(item_id)
+        return item
+
+    async def decide(
+        self,
+        principal: Principal,
+        item_id: str,
+        *,
+        outcome: str,
+        digest: str,
+        comment: str = "",
+        values: dict[str, Any] | None = None,
+    ) -> WorkItem:
+        """Decide an item; the first decision wins.
+
+        The same person repeating the same decision gets the item back, so a retry is safe.
+
+        Args:
+            digest: Of the proposal that the person saw.
+
+        Raises:
+            UnknownItemError: If there is none, or the caller may not see it.
+            NotPermittedError: If the caller's roles never decide.
+            NotEligibleError: If the caller is no candidate, or is excluded.
+            StaleDigestError: If `digest` is not the one of the open proposal.
+            InvalidDecisionError: If the outcome is not offered or the values do not fit the form.
+            AlreadyDecidedError: If somebody else, or another decision, came first.
+            ItemClosedError: If the item expired or was withdrawn.
+        """
+        item = await self.get(principal, item_id)
+        require(principal, Permission.ITEM_DECIDE)
+        _check_eligible(principal, item)
+        if item.state.final:
+            return _settled(item, principal, outcome, digest)
+        if digest != item.digest:
+            raise StaleDigestError(item_id=item.id, current=item.digest)
+        if outcome not in item.outcomes:
+            raise InvalidDecisionError(
+                f"{outcome[:80]!r} is not offered; choose one of: {', '.join(item.outcomes)}",
+                outcomes=item.outcomes,
+            )
+        if len(comment) > MAX_COMMENT:
+            raise InvalidDecisionError(f"the comment is longer than {MAX_COMMENT} characters")
+        if item.kind is ItemKind.INCIDENT and outcome == "ran":
+            _check_result(values or {})
+        declined = outcome in ("decline", "stop", "resend")
+        checked = {} if declined else check_values(item.form, values or {})
+        decision = Decision(
+            outcome=outcome,
+            by=principal.subject,
+            at=self._now(),
+            digest=digest,
+            comment=comment,
+            values=checked,
+        )
+        if not await self._database.write(lambda c: self._record(c, item, decision)):
+            return _settled(await self.get(principal, item_id), principal, outcome, digest)
+        await self._signal(item.run_id)
+        return await self.get(principal, item_id)
+
+    def _record(self, connection: Connection, item: WorkItem, decision: Decision) -> bool:
+        stored = runs.get(connection, item.run_id)
+        if stored is None or stored.run.state in (RunState.CANCELLED, RunState.FAULTED):
+            items.close(connection, item.id, ItemState.WITHDRAWN)
+            return False
+        if item.decide_by is not None and decision.at >= item.decide_by:
+            return False  # too late, whether or not the run has noticed yet
+        if not items.decide(connection, item.id, decision):
+            return False
+        journal.append(
+            connection,
+            item.run_id,
+            Place(path=item.path, attempt=item.attempt),
+            str(item.origin.get("answers", "decided")),
+            decision.at,
+            {
+                "item": item.id,
+                "outcome": decision.outcome,
+                "by": decision.by,
+                "at": to_text(decision.at),
+                "digest": decision.digest,
+                "comment": decision.comment,
+                "values": decision.values,
+            },
+        )
+        return True
+
+
+def _sees_all(principal: Principal) -> bool:
+    return principal.may(Permission.ITEM_READ_ALL)
+
+
+def _is_candidate(principal: Principal, item: WorkItem) -> bool:
+    return not principal.titles.isdisjoint(item.candidates)
+
+
+def _check_eligible(principal: Principal, item: WorkItem) -> None:
+    if principal.subject in item.excluded:
+        raise NotEligibleError(
+            f"{principal.subject} requested or prepared this and may not decide it", item=item.id
+        )
+    if not _is_candidate(principal, item):
+        raise NotEligibleError(
+            f"{principal.subject} is not a candidate; who is: {', '.join(item.candidates)}",
+            item=item.id,
+            candidates=item.candidates,
+        )
+
+
+def _check_result(values: dict[str, Any]) -> None:
+    text = values.get("result")
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidDecisionError("say what it returned: `result` as JSON")
+    try:
+        strict_json.loads(text)
+    except ParleyError as exc:
+        raise InvalidDecisionError(f"the result is not JSON: {exc.message}") from exc
+
+
+def _settled(item: WorkItem, principal: Principal, outcome: str, digest: str) -> WorkItem:
+    """What a decision gets that came after the item was closed."""
+    decision = item.decision
+    if decision is not None:
+        if (decision.by, decision.outcome, decision.digest) == (principal.subject, outcome, digest):
+            return item
+        raise AlreadyDecidedError(item_id=item.id, decided_by=decision.by, outcome=decision.outcome)
+    state = "expired" if item.state is ItemState.READY else str(item.state)
+    raise ItemClosedError(f"the item is {state}; nothing was decided", item=item.id)

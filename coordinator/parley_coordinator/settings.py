@@ -1,0 +1,81 @@
+"""The coordinator's environment; the only place that reads it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from parley_cards.errors import Kind
+
+from parley_coordinator.errors import CoordinatorError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class SettingsError(CoordinatorError):
+    """A setting is missing or wrong; the message names it."""
+
+    code: ClassVar[str] = "settings"
+    kind: ClassVar[Kind] = Kind.INVALID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that a coordinator is told from outside. docs/settings.md lists the variables."""
+
+    home: Path
+    host: str
+    port: int
+    registry_url: str
+    workflows: Path
+    public_url: str
+    mesh_token: str | None
+    patience_s: float
+
+    @classmethod
+    def load(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        home: Path | None = None,
+        host: str | None = None,
+        port: int | None = None,
+        registry_url: str | None = None,
+        workflows: Path | None = None,
+    ) -> Settings:
+        """Read the environment; an argument that is given wins over its variable.
+
+        Raises:
+            SettingsError: If a value cannot be used.
+        """
+        env = os.environ if environ is None else environ
+        host = host or env.get("PARLEY_HOST", "127.0.0.1")
+        if port is None:
+            port = _number(env, "PARLEY_PORT", 8420)
+        if host not in LOOPBACK and env.get("PARLEY_EXPOSE") != "1":
+            raise SettingsError(
+                f"{host} is not a loopback address; local accounts are for one machine."
+                " Set PARLEY_EXPOSE=1 if a private network or a TLS proxy protects this port"
+            )
+        return cls(
+            home=home or Path(env.get("PARLEY_HOME", ".parley")),
+            host=host,
+            port=port,
+            registry_url=registry_url or env.get("PARLEY_REGISTRY_URL", "http://127.0.0.1:8421"),
+            workflows=workflows or Path(env.get("PARLEY_WORKFLOWS", "workflows")),
+            public_url=env.get("PARLEY_PUBLIC_URL", f"http://{host}:{port}").rstrip("/"),
+            mesh_token=env.get("PARLEY_MESH_TOKEN") or None,
+            patience_s=float(_number(env, "PARLEY_PATIENCE_S", 20)),
+        )
+
+
+def _number(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name, str(default))
+    if not text.isascii() or not text.isdigit():
+        raise SettingsError(f"{name} must be a whole number, not {text[:40]!r}")
+    return int(text)

@@ -1,0 +1,1 @@
+"""The coordinator's tables and the statements on them: functions of a connection, no policy."""

@@ -1,0 +1,231 @@
+"""Runs, the documents they are pinned to, and the requests that started them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import or_, select, text, tuple_
+
+from parley_coordinator.model import Run, RunState
+from parley_coordinator.store.tables import CANDIDATE, RUN, from_text, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from sqlalchemy import Connection, Row
+
+_INSERT = text(
+    """
+    INSERT INTO run (id, workflow, version, digest, context_id, state, segment, input, output, error,
+                     waiting_for, requested_by, created_at, updated_at)
+    VALUES (:id, :workflow, :version, :digest, :context_id, 'running', 0, :input, NULL, NULL,
+            '[]', :requested_by, :at, :at)
+    """
+)
+_GET = text("SELECT * FROM run WHERE id = :id")
+_FINISH = text(
+    """
+    UPDATE run SET state = :state, output = :output, error = :error, waiting_for = '[]',
+                   updated_at = :at
+    WHERE id = :id AND state IN ('running', 'waiting')
+    """
+)
+_PARK = text(
+    """
+    UPDATE run SET state = 'waiting', segment = :segment, waiting_for = :waiting_for,
+                   updated_at = :at
+    WHERE id = :id AND state IN ('running', 'waiting') AND segment < :segment
+    """
+)
+_RESUME = text(
+    "UPDATE run SET state = 'running', waiting_for = '[]', updated_at = :at"
+    " WHERE id = :id AND state = 'waiting'"
+)
+_KEEP_DOCUMENT = text(
+    """
+    INSERT INTO document (digest, name, version, json, stored_at)
+    VALUES (:digest, :name, :version, :json, :at) ON CONFLICT (digest) DO NOTHING
+    """
+)
+_GET_DOCUMENT = text("SELECT json FROM document WHERE digest = :digest")
+_GET_REQUEST = text("SELECT digest, run_id FROM request WHERE caller = :caller AND key = :key")
+_KEEP_REQUEST = text(
+    "INSERT INTO request (caller, key, digest, run_id, at) VALUES (:caller, :key, :digest, :run_id, :at)"
+)
+_ASKED = text("SELECT 1 FROM candidate WHERE run_id = :run_id AND title = :title LIMIT 1")
+_UNFINISHED = text("SELECT id, segment FROM run WHERE state IN ('running', 'waiting')")
+
+
+class Request(NamedTuple):
+    """What an idempotency key was first used for."""
+
+    digest: str
+    run_id: str
+
+
+class Stored(NamedTuple):
+    """A run with what only the engine needs of it."""
+
+    run: Run
+    segment: int
+
+
+def insert(connection: Connection, run: Run) -> None:
+    connection.execute(
+        _INSERT,
+        {
+            "id": run.id,
+            "workflow": run.workflow,
+            "version": run.version,
+            "digest": run.digest,
+            "context_id": run.context_id,
+            "input": json.dumps(run.input, separators=(",", ":")),
+            "requested_by": run.requested_by,
+            "at": to_text(run.created_at),
+        },
+    )
+
+
+def get(connection: Connection, run_id: str) -> Stored | None:
+    row = connection.execute(_GET, {"id": run_id}).first()
+    return None if row is None else _stored(row)
+
+
+def finish(
+    connection: Connection,
+    run_id: str,
+    state: RunState,
+    *,
+    at: datetime,
+    output: Any = None,
+    error: dict[str, Any] | None = None,
+) -> bool:
+    """Move a run to a final state; False if it is in one already."""
+    done = connection.execute(
+        _FINISH,
+        {
+            "id": run_id,
+            "state": str(state),
+            "output": None if output is None else json.dumps(output, separators=(",", ":")),
+            "error": None if error is None else json.dumps(error, separators=(",", ":")),
+            "at": to_text(at),
+        },
+    )
+    return done.rowcount == 1
+
+
+def park(
+    connection: Connection,
+    run_id: str,
+    segment: int,
+    waiting_for: list[dict[str, Any]],
+    at: datetime,
+) -> None:
+    """Record that a run waits, and which segment goes on with it; a later segment stands."""
+    connection.execute(
+        _PARK,
+        {
+            "id": run_id,
+            "segment": segment,
+            "waiting_for": json.dumps(waiting_for, separators=(",", ":")),
+            "at": to_text(at),
+        },
+    )
+
+
+def resume(connection: Connection, run_id: str, at: datetime) -> None:
+    connection.execute(_RESUME, {"id": run_id, "at": to_text(at)})
+
+
+def unfinished(connection: Connection) -> list[tuple[str, int]]:
+    """Return id and segment of every run that is not in a final state."""
+    return [(row.id, row.segment) for row in connection.execute(_UNFINISHED)]
+
+
+def asked(connection: Connection, run_id: str, titles: frozenset[str]) -> bool:
+    """Whether an item of this run, open or closed, names one of these titles as a candidate."""
+    return any(
+        connection.execute(_ASKED, {"run_id": run_id, "title": title}).first() is not None
+        for title in sorted(titles)
+    )
+
+
+def page(
+    connection: Connection,
+    *,
+    limit: int,
+    before: tuple[str, str] | None,
+    workflow: str | None = None,
+    states: Iterable[RunState] | None = None,
+    context_id: str | None = None,
+    visible_to: tuple[str, frozenset[str]] | None = None,
+) -> list[Stored]:
+    """Return at most `limit` runs, newest first.
+
+    Args:
+        before: `(created_at text, id)` of the last run of the previous page.
+        visible_to: Only runs that this subject requested, or with an item for one of these titles.
+    """
+    query = select(RUN).order_by(RUN.c.created_at.desc(), RUN.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(tuple_(RUN.c.created_at, RUN.c.id) < tuple_(*before))
+    if workflow is not None:
+        query = query.where(RUN.c.workflow == workflow)
+    if states is not None:
+        query = query.where(RUN.c.state.in_([str(state) for state in states]))
+    if context_id is not None:
+        query = query.where(RUN.c.context_id == context_id)
+    if visible_to is not None:
+        subject, titles = visible_to
+        asked = select(CANDIDATE.c.run_id).where(CANDIDATE.c.title.in_(sorted(titles)))
+        query = query.where(or_(RUN.c.requested_by == subject, RUN.c.id.in_(asked)))
+    return [_stored(row) for row in connection.execute(query)]
+
+
+def keep_document(
+    connection: Connection, *, digest: str, name: str, version: str, body: str, at: datetime
+) -> None:
+    connection.execute(
+        _KEEP_DOCUMENT,
+        {"digest": digest, "name": name, "version": version, "json": body, "at": to_text(at)},
+    )
+
+
+def get_document(connection: Connection, digest: str) -> Any | None:
+    body = connection.execute(_GET_DOCUMENT, {"digest": digest}).scalar_one_or_none()
+    return None if body is None else json.loads(body)
+
+
+def get_request(connection: Connection, caller: str, key: str) -> Request | None:
+    row = connection.execute(_GET_REQUEST, {"caller": caller, "key": key}).first()
+    return None if row is None else Request(row.digest, row.run_id)
+
+
+def keep_request(
+    connection: Connection, *, caller: str, key: str, digest: str, run_id: str, at: datetime
+) -> None:
+    connection.execute(
+        _KEEP_REQUEST,
+        {"caller": caller, "key": key, "digest": digest, "run_id": run_id, "at": to_text(at)},
+    )
+
+
+def _stored(row: Row[Any]) -> Stored:
+    run = Run(
+        id=row.id,
+        workflow=row.workflow,
+        version=row.version,
+        digest=row.digest,
+        state=RunState(row.state),
+        input=json.loads(row.input),
+        output=None if row.output is None else json.loads(row.output),
+        error=None if row.error is None else json.loads(row.error),
+        waiting_for=json.loads(row.waiting_for),
+        requested_by=row.requested_by,
+        created_at=from_text(row.created_at),
+        updated_at=from_text(row.updated_at),
+        context_id=row.context_id,
+    )
+    return Stored(run, row.segment)
