@@ -1,0 +1,190 @@
+"""The coordinator's REST API, as commands use it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote
+
+import httpx
+from parley_cards.errors import ParleyError
+
+from parley_coordinator.cli import settings
+from parley_coordinator.cli.errors import RefusedError, UnreachableError, UsageError
+from parley_coordinator.governance.access import Role
+from parley_coordinator.governance.accounts import FILE_NAME, read_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+TIMEOUT_S: Final = 30.0
+ATTEMPTS: Final = 3
+"""Of a request that may safely be sent again."""
+MAX_PAGES: Final = 100
+
+
+class Coordinator:
+    """A coordinator, spoken to as one account.
+
+    Use as a context manager.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url.rstrip("/")
+        self._http = httpx.Client(
+            base_url=self._url,
+            headers={"authorization": f"Bearer {token}", "user-agent": "parley-cli"},
+            timeout=httpx.Timeout(TIMEOUT_S, connect=5),
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._http.close()
+
+    def get(self, *path: str, **query: str | int | None) -> Any:
+        """Read a resource; parameters that are None are left out.
+
+        Raises:
+            UnreachableError, RefusedError
+        """
+        params = {name: value for name, value in query.items() if value is not None}
+        return self._sent("GET", path, params=params)
+
+    def post(self, *path: str, body: Any, headers: Mapping[str, str] | None = None) -> Any:
+        """Send a request that changes something and is harmless to repeat.
+
+        Raises:
+            UnreachableError, RefusedError
+        """
+        return self._sent("POST", path, json=body, headers=headers)
+
+    def entries(self, name: str, *, limit: int, **query: str | int | None) -> list[Any]:
+        """Read up to `limit` entries of the list `/v1/NAME`, over as many pages as that takes."""
+        found: list[Any] = []
+        cursor = ""
+        for _ in range(MAX_PAGES):
+            page = self.get(
+                "v1", name, limit=min(limit - len(found), 200), cursor=cursor or None, **query
+            )
+            found += page[name]
+            cursor = page["nextCursor"]
+            if not cursor or len(found) >= limit:
+                break
+        return found
+
+    def events(self, run_id: str) -> Iterator[tuple[str, Any]]:
+        """Follow a run: yield `(event, data)` to its end, over as many connections as it takes."""
+        last, failures = "", 0
+        while True:
+            try:
+                with self._http.stream(
+                    "GET",
+                    _path("v1", "runs", run_id, "events"),
+                    headers={"last-event-id": last} if last else {},
+                    timeout=httpx.Timeout(60, connect=5),
+                ) as response:
+                    if response.status_code == 204:
+                        return
+                    if response.status_code != 200:
+                        response.read()
+                        raise _refused(response)
+                    for event, event_id, data in _parsed(response.iter_lines()):
+                        last, failures = event_id or last, 0
+                        yield event, data
+                        if event == "run" and data["state"] in (
+                            "completed",
+                            "faulted",
+                            "cancelled",
+                        ):
+                            return
+            except httpx.TransportError as exc:
+                failures += 1
+                if failures >= ATTEMPTS:
+                    raise self._unreachable(exc) from exc
+
+    def _sent(self, method: str, path: tuple[str, ...], **what: Any) -> Any:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                response = self._http.request(method, _path(*path), **what)
+                break
+            except httpx.TransportError as exc:
+                if attempt == ATTEMPTS or isinstance(exc, httpx.ConnectError):
+                    raise self._unreachable(exc) from exc
+        if not response.is_success:
+            raise _refused(response)
+        try:
+            return response.json()
+        except ValueError as exc:
+            raise UnreachableError(f"what answers at {self._url} is no coordinator") from exc
+
+    def _unreachable(self, exc: httpx.TransportError) -> UnreachableError:
+        return UnreachableError(
+            f"no coordinator answers at {self._url} ({type(exc).__name__}); start one: parley up"
+        )
+
+
+def open_coordinator(url: str, home: Path, role: str) -> Coordinator:
+    """Connect as `role`, with its token from `home`, or with PARLEY_TOKEN if that is set.
+
+    Raises:
+        UsageError: If there is no token.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(f"{url!r} is not an http(s) address; see --url")
+    given = settings.token()
+    if given is not None:
+        return Coordinator(url, given)
+    if role not in {str(each) for each in Role}:
+        raise UsageError(f"there is no account {role!r}; there are: {', '.join(Role)}")
+    path = home / FILE_NAME
+    try:
+        tokens = read_tokens(path)
+    except ParleyError as exc:
+        raise UsageError(
+            f"{exc.message}; the coordinator makes the file when it first starts"
+            " (see --home), or set PARLEY_TOKEN"
+        ) from exc
+    if Role(role) not in tokens:
+        raise UsageError(f"{path} has no token for {role}")
+    return Coordinator(url, tokens[Role(role)])
+
+
+def _path(*segments: str) -> str:
+    return "/" + "/".join(quote(segment, safe=":") for segment in segments)
+
+
+def _refused(response: httpx.Response) -> RefusedError | UnreachableError:
+    try:
+        problem = response.json()
+        return RefusedError(
+            str(problem["detail"]), code=str(problem["code"]), http_status=response.status_code
+        )
+    except (ValueError, KeyError, TypeError):
+        return UnreachableError(
+            f"what answers at {response.url.copy_with(path='/')} is no coordinator"
+            f" (HTTP {response.status_code})"
+        )
+
+
+def _parsed(lines: Iterator[str]) -> Iterator[tuple[str, str, Any]]:
+    """Read Server-Sent Events as this server writes them: `(event, id, data)`."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line.startswith(":"):
+            continue
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif fields:
+            yield fields.get("event", ""), fields.get("id", ""), json.loads(fields["data"])
+            fields = {}

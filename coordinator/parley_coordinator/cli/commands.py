@@ -1,0 +1,262 @@
+"""The commands and their options; what they do is in the modules that they import."""
+# ruff: noqa: PLC0415 - see parley_coordinator.cli: a command imports what it needs, when it runs
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+import typer
+from parley_cards.errors import ParleyError
+
+from parley_coordinator.cli.errors import CommandError
+from parley_coordinator.cli.settings import DEFAULT_HOME, DEFAULT_URL
+
+if TYPE_CHECKING:
+    from parley_coordinator.cli.client import Coordinator
+
+app = typer.Typer(
+    name="parley",
+    help="Run workflows over A2A agents; people decide what must not be automated.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+StateName = Literal["running", "waiting", "completed", "faulted", "cancelled"]
+
+Home = Annotated[
+    Path, typer.Option(help="Directory with tokens and databases.", envvar="PARLEY_HOME")
+]
+Url = Annotated[str, typer.Option(help="The coordinator to talk to.", envvar="PARLEY_URL")]
+As = Annotated[str, typer.Option("--as", help="Account whose token is sent.", metavar="ROLE")]
+Output = Annotated[Format, typer.Option("--output", "-o", help="What to print.")]
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")]
+
+
+def run() -> None:
+    """Run the command line of this process; ends it with the status of the command."""
+    try:
+        app(prog_name="parley")
+    except CommandError as exc:
+        _fail(exc.message, exc.code, exc.exit_status)
+    except ParleyError as exc:
+        _fail(exc.message, exc.code, exc.face.exit)
+
+
+def _fail(message: str, code: str, exit_status: int) -> NoReturn:
+    from parley_coordinator.cli.output import clean
+
+    lines = [clean(line) for line in message.splitlines()] or [""]
+    sys.stderr.write("\n".join([f"parley: {lines[0]} [{code}]", *lines[1:]]) + "\n")
+    raise SystemExit(exit_status)
+
+
+@app.command()
+def up(
+    home: Home = Path(DEFAULT_HOME),
+    port_base: Annotated[
+        int, typer.Option(help="Port of the coordinator; the others follow it.")
+    ] = 8420,
+    workflows: Annotated[
+        Path | None, typer.Option(help="Folder of NAME/workflow.yaml; default: found.")
+    ] = None,
+) -> None:
+    """Start a mesh on this machine and keep it running until Ctrl-C."""
+    from parley_coordinator.cli.mesh import open_mesh
+    from parley_coordinator.cli.up import run_mesh
+
+    run_mesh(open_mesh(home, port_base=port_base, workflows=workflows))
+
+
+@app.command("run")
+def start_run(
+    workflow: Annotated[str, typer.Argument(help="Name of the workflow.")],
+    input_file: Annotated[
+        str | None, typer.Option("--input", help="JSON file with the input; - is stdin.")
+    ] = None,
+    fields: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="One field of the input: key=text, or key=@file."),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Idempotency key; the same key starts nothing twice.")
+    ] = None,
+    *,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Follow the run until it ends or needs a person.")
+    ] = False,
+    output: Output = Format.TABLE,
+    role: As = "requester",
+    home: Home = Path(DEFAULT_HOME),
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Start a run of a workflow."""
+    from parley_coordinator.cli.running import read_input, start
+
+    given = read_input(input_file, fields or [])
+    with _coordinator(url, home, role) as coordinator:
+        start(coordinator, workflow, given, key=key, wait=wait, as_json=output is Format.JSON)
+
+
+@app.command()
+def demo(
+    home: Annotated[
+        Path | None, typer.Option(help="Keep databases and logs here; default: removed.")
+    ] = None,
+) -> None:
+    """See it all in a minute: three invoices, a person, two crashes, and why."""
+    from parley_coordinator.cli.demo import run_demo
+
+    run_demo(home)
+
+
+@app.command()
+def runs(
+    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Show this one.")] = None,
+    workflow: Annotated[str | None, typer.Option(help="Only of this workflow.")] = None,
+    state: Annotated[StateName | None, typer.Option(help="Only in this state.")] = None,
+    limit: Limit = 20,
+    output: Output = Format.TABLE,
+    role: As = "operator",
+    home: Home = Path(DEFAULT_HOME),
+    url: Url = DEFAULT_URL,
+) -> None:
+    """List runs, or show one."""
+    from parley_coordinator.cli import listing
+
+    with _coordinator(url, home, role) as coordinator:
+        if run_id is not None:
+            listing.show_run(coordinator, run_id, as_json=output is Format.JSON)
+        else:
+            listing.list_runs(
+                coordinator,
+                workflow=workflow,
+                state=state,
+                limit=limit,
+                as_json=output is Format.JSON,
+            )
+
+
+@app.command()
+def why(
+    run_id: Annotated[str, typer.Argument(metavar="RUN")],
+    *,
+    every_value: Annotated[
+        bool, typer.Option("--all", help="Also what the checks compared that passed.")
+    ] = False,
+    output: Output = Format.TABLE,
+    role: As = "auditor",
+    home: Home = Path(DEFAULT_HOME),
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Explain why a run ended, or stands, as it does."""
+    from parley_coordinator.cli.output import console, print_json
+    from parley_coordinator.cli.why import print_why
+
+    with _coordinator(url, home, role) as coordinator:
+        explained: dict[str, Any] = coordinator.get("v1", "runs", run_id, "why")
+    if output is Format.JSON:
+        print_json(explained)
+    else:
+        print_why(explained, console(), every_value=every_value)
+
+
+@app.command()
+def inbox(
+    item_id: Annotated[str | None, typer.Argument(metavar="[ITEM]", help="Show this one.")] = None,
+    limit: Limit = 20,
+    output: Output = Format.TABLE,
+    role: As = "approver",
+    home: Home = Path(DEFAULT_HOME),
+    url: Url = DEFAULT_URL,
+) -> None:
+    """List the open questions that this account may decide, or show one."""
+    from parley_coordinator.cli import deciding
+
+    with _coordinator(url, home, role) as coordinator:
+        if item_id is not None:
+            deciding.show_item(coordinator, item_id, as_json=output is Format.JSON)
+        else:
+            deciding.list_items(coordinator, limit=limit, as_json=output is Format.JSON)
+
+
+@app.command()
+def decide(  # noqa: PLR0917 - options are parameters
+    item_id: Annotated[str, typer.Argument(metavar="ITEM")],
+    outcome: Annotated[str, typer.Argument(help="One of the item's outcomes.")],
+    comment: Annotated[str, typer.Option(help="Why; kept with the decision.")] = "",
+    digest: Annotated[
+        str | None,
+        typer.Option(help="Of what you read, or its beginning; refused if that has changed."),
+    ] = None,
+    fields: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="One field of the form: key=value; JSON, or else a text."),
+    ] = None,
+    output: Output = Format.TABLE,
+    role: As = "approver",
+    home: Home = Path(DEFAULT_HOME),
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Decide an open question; the first decision wins."""
+    from parley_coordinator.cli import deciding
+
+    values = deciding.read_values(fields or [])
+    with _coordinator(url, home, role) as coordinator:
+        deciding.decide(
+            coordinator,
+            item_id,
+            outcome,
+            comment=comment,
+            digest=digest,
+            values=values,
+            as_json=output is Format.JSON,
+        )
+
+
+@app.command()
+def agents(
+    skill: Annotated[str | None, typer.Option(help="Only those with this skill.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only those with a skill of this tag.")] = None,
+    output: Output = Format.TABLE,
+    role: As = "operator",
+    home: Home = Path(DEFAULT_HOME),
+    url: Url = DEFAULT_URL,
+) -> None:
+    """List the agents of the mesh."""
+    from parley_coordinator.cli import listing
+
+    with _coordinator(url, home, role) as coordinator:
+        listing.list_agents(coordinator, skill=skill, tag=tag, as_json=output is Format.JSON)
+
+
+@app.command()
+def cancel(
+    run_id: Annotated[str, typer.Argument(metavar="RUN")],
+    reason: Annotated[str, typer.Option(help="Kept with the run.")] = "",
+    output: Output = Format.TABLE,
+    role: As = "operator",
+    home: Home = Path(DEFAULT_HOME),
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Cancel a run."""
+    from parley_coordinator.cli import listing
+
+    with _coordinator(url, home, role) as coordinator:
+        listing.cancel_run(coordinator, run_id, reason=reason, as_json=output is Format.JSON)
+
+
+def _coordinator(url: str, home: Path, role: str) -> Coordinator:
+    from parley_coordinator.cli.client import open_coordinator
+
+    return open_coordinator(url, home, role)

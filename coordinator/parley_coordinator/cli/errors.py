@@ -1,0 +1,72 @@
+"""How a command fails: one line on stderr, and an exit status.
+
+::
+
+    CommandError          as it says itself
+    ├── UsageError        2 usage
+    ├── UnreachableError  7 unreachable
+    ├── RefusedError      the coordinator's own code; status from `FACES`
+    ├── MeshError         7 mesh_not_ready
+    └── RunFailedError    8 run_failed
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from parley_cards.errors import FACES
+
+RUN_FAILED: Final = 8
+_EXITS: Final = {face.http: face.exit for face in FACES.values()}
+
+
+class CommandError(Exception):
+    """A command cannot do what it was asked for.
+
+    Args:
+        message: One sentence: what is wrong, and what to do.
+        code: Stable, for scripts.
+        exit_status: See `parley_coordinator.cli`.
+    """
+
+    def __init__(self, message: str, *, code: str, exit_status: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.exit_status = exit_status
+
+
+class UsageError(CommandError):
+    """An option or an argument makes no sense."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="usage", exit_status=2)
+
+
+class UnreachableError(CommandError):
+    """Nobody answers where the coordinator should be, or something else does."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="unreachable", exit_status=7)
+
+
+class MeshError(CommandError):
+    """The processes of the mesh do not come up."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="mesh_not_ready", exit_status=7)
+
+
+class RunFailedError(CommandError):
+    """The run that was waited for ended, but not well."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="run_failed", exit_status=RUN_FAILED)
+
+
+class RefusedError(CommandError):
+    """The coordinator answered with a problem."""
+
+    def __init__(self, message: str, *, code: str, http_status: int) -> None:
+        fallback = 2 if http_status < 500 else 1
+        super().__init__(message, code=code, exit_status=_EXITS.get(http_status, fallback))

@@ -1,0 +1,122 @@
+"""Runs and agents as tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from parley_coordinator.cli.output import (
+    age,
+    clean,
+    console,
+    moment,
+    print_json,
+    print_table,
+    state,
+    text,
+    value_text,
+)
+from parley_coordinator.cli.why import waits_for
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from parley_coordinator.cli.client import Coordinator
+
+
+def list_runs(
+    coordinator: Coordinator,
+    *,
+    workflow: str | None,
+    state: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    found = coordinator.entries("runs", limit=limit, workflow=workflow, state=state)
+    if as_json:
+        print_json(found)
+        return
+    now = datetime.now(UTC)
+    print_table(
+        ["RUN", "Workflow", "State", "By", "Changed"],
+        [
+            (
+                text(run["id"]),
+                text(run["workflow"]),
+                _stands(run),
+                text(run["requestedBy"]),
+                text(f"{age(run['updatedAt'], now)} ago"),
+            )
+            for run in found
+        ],
+        empty="no runs",
+    )
+
+
+def show_run(coordinator: Coordinator, run_id: str, *, as_json: bool) -> None:
+    run = coordinator.get("v1", "runs", run_id)
+    if as_json:
+        print_json(run)
+    else:
+        print_run(run)
+
+
+def print_run(run: dict[str, Any]) -> None:
+    """Print one run in a few lines."""
+    out = console()
+    out.print(text(f"run {run['id']}"), soft_wrap=True)
+    out.print(text(f"{run['workflow']} {run['version']}, by {run['requestedBy']}: "), end="")
+    out.print(state(run["state"]))
+    for wait in run["waitingFor"]:
+        out.print(text(f"  waits for {waits_for(wait)}"), soft_wrap=True)
+    if run["error"]:
+        out.print(text(f"  {run['error'].get('title')}", "red"))
+        if run["error"].get("detail"):
+            out.print(text(f"  {run['error']['detail']}"))
+    if run["output"] is not None:
+        output = run["output"] if isinstance(run["output"], dict) else {"output": run["output"]}
+        for name, value in output.items():
+            out.print(text(f"  {clean(name)}: {value_text(value)}"))
+    out.print(text(f"why: parley why {run['id']}", "dim"), soft_wrap=True)
+
+
+def cancel_run(coordinator: Coordinator, run_id: str, *, reason: str, as_json: bool) -> None:
+    run = coordinator.post("v1", "runs", f"{run_id}:cancel", body={"reason": reason})
+    if as_json:
+        print_json(run)
+    else:
+        print_run(run)
+
+
+def list_agents(
+    coordinator: Coordinator, *, skill: str | None, tag: str | None, as_json: bool
+) -> None:
+    found = coordinator.get("v1", "agents", skill=skill, tag=tag)["agents"]
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ["AGENT", "Version", "Health", "Skills", "Lease until", "Address"],
+        [
+            (
+                text(agent["name"]),
+                text(agent["version"]),
+                state(agent["health"]),
+                text("\n".join(f"{each['id']}:{each['version']}" for each in agent["skills"])),
+                text(f"{moment(agent['leaseUntil']):%H:%M:%S}"),
+                text(agent["url"]),
+            )
+            for agent in found
+        ],
+        empty="no agents",
+    )
+
+
+def _stands(run: dict[str, Any]) -> Text:
+    """Return the state, and what for while waiting."""
+    kinds = sorted({str(wait.get("kind")) for wait in run["waitingFor"]})
+    shown = state(run["state"])
+    if kinds:
+        words = {"item": "person"}
+        shown.append(f" ({', '.join(words.get(kind, clean(kind)) for kind in kinds)})", "dim")
+    return shown

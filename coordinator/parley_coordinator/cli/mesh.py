@@ -1,0 +1,174 @@
+"""Which processes a mesh on one machine consists of, and where they listen."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from parley_coordinator.cli.errors import MeshError, UsageError
+from parley_coordinator.cli.settings import child_environment, mesh_token
+from parley_coordinator.cli.supervisor import Child
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PORT_BASE: Final = 8420
+AGENTS: Final = ("documents", "matching", "posting")
+_OFFSETS: Final = {
+    "coordinator": 0,
+    "registry": 1,
+    "erp": 10,
+    "documents": 11,
+    "matching": 12,
+    "posting": 13,
+}
+_LOOPBACK: Final = "127.0.0.1"
+_TOKEN_FILE: Final = "mesh-token"  # noqa: S105 - a file's name
+_WORKFLOW: Final = "invoice-exception"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mesh:
+    """A registry, an ERP, three agents and a coordinator on loopback."""
+
+    home: Path
+    """Databases, tokens and logs."""
+    workflows: Path
+    """Folder of `NAME/workflow.yaml`, with `NAME/samples` beside it."""
+    token: str
+    """Shared by the processes."""
+    port_base: int = PORT_BASE
+    seed: Path | None = None
+    """What the ERP starts with; None: the samples of the invoice workflow."""
+    pace_s: float = 0.0
+    """Least duration of each agent's step; for demonstrations and drills."""
+
+    def url(self, name: str) -> str:
+        return f"http://{_LOOPBACK}:{self.port(name)}"
+
+    def port(self, name: str) -> int:
+        return self.port_base + _OFFSETS[name]
+
+    def children(self, environ: Mapping[str, str] | None = None) -> list[Child]:
+        """Return the processes; the coordinator last, because it needs the others."""
+        env = child_environment(environ) | {
+            "PARLEY_HOME": str(self.home),
+            "PARLEY_MESH_TOKEN": self.token,
+            "PARLEY_WORKFLOWS": str(self.workflows),
+            "PARLEY_POLICY": str(self.workflows / _WORKFLOW / "policy.yaml"),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+        policy = self.workflows / _WORKFLOW / "policy.yaml"
+        if policy.is_file():
+            env.setdefault("PARLEY_POLICY", str(policy))
+
+        def child(name: str, module: str, *words: str, after: tuple[str, ...] = ()) -> Child:
+            where = ("--port", str(self.port(name)), "--home", str(self.home))
+            return Child(
+                name=name,
+                argv=(sys.executable, "-m", module, *words, *where),
+                url=self.url(name),
+                env=env,
+                after=after,
+            )
+
+        seed = self.seed or self.workflows / _WORKFLOW / "samples"
+        registry = ("--registry", self.url("registry"))
+        agent = (*registry, "--erp", self.url("erp"), "--pace", str(self.pace_s))
+        return [
+            child("registry", "parley_registry", "--host", _LOOPBACK),
+            child(
+                "erp", "parley_systems", "erp", *(("--seed", str(seed)) if seed.is_dir() else ())
+            ),
+            *(child(name, "parley_agents", name, *agent, after=("registry",)) for name in AGENTS),
+            child(
+                "coordinator",
+                "parley_coordinator",
+                *registry,
+                "--workflows",
+                str(self.workflows),
+                after=AGENTS,
+            ),
+        ]
+
+    def check_ports(self) -> None:
+        """Refuse to start where somebody listens already.
+
+        Raises:
+            MeshError: Naming the port and what it is for.
+        """
+        for name in _OFFSETS:
+            with socket.socket() as probe:
+                # As servers do it: a port that was in use a moment ago is free.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((_LOOPBACK, self.port(name)))
+                except OSError as exc:
+                    raise MeshError(
+                        f"port {self.port(name)} for {name} is taken;"
+                        " stop what listens there, or use --port-base"
+                    ) from exc
+
+
+def open_mesh(
+    home: Path,
+    *,
+    port_base: int = PORT_BASE,
+    workflows: Path | None = None,
+    seed: Path | None = None,
+    pace_s: float = 0.0,
+) -> Mesh:
+    """Prepare a mesh in `home`: the directory, readable by its owner only, and the shared token.
+
+    Raises:
+        UsageError: If there are no workflows, or the ports would be impossible.
+    """
+    if not 1024 <= port_base <= 65_535 - max(_OFFSETS.values()):
+        raise UsageError("--port-base must be from 1024 to 65522")
+    found = workflows or find_workflows()
+    home = home.absolute()
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        token = mesh_token() or _shared_token(home / _TOKEN_FILE)
+    except OSError as exc:
+        raise UsageError(f"cannot use {home} as home: {exc.strerror}") from exc
+    return Mesh(
+        home=home,
+        workflows=found.absolute(),
+        token=token,
+        port_base=port_base,
+        seed=seed,
+        pace_s=pace_s,
+    )
+
+
+def find_workflows() -> Path:
+    """Return the folder with the workflows: here, beside the source tree, or packaged.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for folder in (Path("workflows"), package.parents[1] / "workflows", package / "library"):
+        if any(folder.glob("*/workflow.yaml")):
+            return folder
+    raise UsageError("there is no folder workflows/NAME/workflow.yaml here; name one: --workflows")
+
+
+def _shared_token(path: Path) -> str:
+    """Return the token that processes of this home share; made once, kept for the next start."""
+    with contextlib.suppress(FileExistsError):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(f"mt_{secrets.token_urlsafe(32)}\n")
+    token = path.read_text().strip()
+    if not token:
+        raise UsageError(f"{path} is empty; remove it and start again")
+    return token

@@ -1,0 +1,45 @@
+"""What the command line is told by its environment; the only place of it that reads it.
+
+=================  ==========================  ====================================================
+variable           default                     meaning
+=================  ==========================  ====================================================
+PARLEY_HOME        `.parley`                   directory of the databases and of `tokens.json`
+PARLEY_URL         `http://127.0.0.1:8420`     the coordinator that commands talk to
+PARLEY_TOKEN       none                        token to send instead of one from `tokens.json`
+PARLEY_MESH_TOKEN  made, kept in `mesh-token`  what the processes that `parley up` starts share
+=================  ==========================  ====================================================
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_HOME: Final = ".parley"
+DEFAULT_URL: Final = "http://127.0.0.1:8420"
+
+_NOT_INHERITED: Final = frozenset(
+    {"PARLEY_HOST", "PARLEY_PORT", "PARLEY_PUBLIC_URL", "PARLEY_REGISTRY_URL"}
+    | {"PARLEY_URL", "PARLEY_TOKEN"}
+)
+"""Of one process; a child of `parley up` is told these on its command line."""
+
+
+def token(environ: Mapping[str, str] | None = None) -> str | None:
+    return _environ(environ).get("PARLEY_TOKEN") or None
+
+
+def mesh_token(environ: Mapping[str, str] | None = None) -> str | None:
+    return _environ(environ).get("PARLEY_MESH_TOKEN") or None
+
+
+def child_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for a process of the mesh."""
+    return {name: value for name, value in _environ(environ).items() if name not in _NOT_INHERITED}
+
+
+def _environ(environ: Mapping[str, str] | None) -> Mapping[str, str]:
+    return os.environ if environ is None else environ

@@ -1,0 +1,73 @@
+"""The ASGI app of the coordinator."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from parley_wire.limits import StrictBody
+from parley_wire.problems import exception_handlers
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from parley_coordinator.web.a2a.routes import WorkflowAgents
+from parley_coordinator.web.authentication import Authenticate
+from parley_coordinator.web.openapi import openapi
+from parley_coordinator.web.operations import operations
+from parley_coordinator.web.rest import Rest, healthy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from starlette.requests import Request
+
+    from parley_coordinator.governance.accounts import Accounts
+    from parley_coordinator.web.ports import Agents, Inbox, Runs
+
+
+def create_app(
+    *,
+    runs: Runs,
+    inbox: Inbox,
+    accounts: Accounts,
+    registry: Agents,
+    public_url: str,
+    lifespan: Callable[[Starlette], AbstractAsyncContextManager[Any]] | None = None,
+) -> Starlette:
+    """Put the faces together: REST below `/v1`, A2A below `/workflows/{name}`.
+
+    Args:
+        public_url: How others reach this server; it is in the cards.
+        lifespan: Entered before the first request, left after the last.
+    """
+    public_url = public_url.rstrip("/")
+    table = operations(Rest(runs=runs, inbox=inbox, registry=registry, public_url=public_url))
+    described = openapi(table, url=public_url, version=version("parley-mesh"))
+
+    async def describe(_: Request) -> Response:
+        return JSONResponse(described, headers={"cache-control": "public, max-age=60"})
+
+    return Starlette(
+        routes=[
+            Route("/healthz", healthy, methods=["GET"]),
+            Route("/openapi.json", describe, methods=["GET"]),
+            *(
+                Route(operation.path, operation.endpoint, methods=[operation.method])
+                for operation in table
+            ),
+            Mount(
+                "/workflows/{name}",
+                app=WorkflowAgents(runs=runs, inbox=inbox, public_url=public_url),
+            ),
+        ],
+        middleware=[
+            # Who calls comes first: nobody unknown makes us read a body.
+            Middleware(Authenticate, accounts=accounts),
+            Middleware(StrictBody),
+        ],
+        exception_handlers=exception_handlers(),
+        lifespan=lifespan,
+    )

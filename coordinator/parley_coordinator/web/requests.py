@@ -1,0 +1,112 @@
+"""What comes in over REST, as pydantic models that refuse what they do not know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from parley_cards import strict_json
+from pydantic import ConfigDict, Field, ValidationError
+
+from parley_coordinator.errors import InvalidRequestError
+from parley_coordinator.web.resources import HealthName, ItemStateName, Resource, RunStateName
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+class RequestBody(Resource):
+    """Refuses what it does not know: a misspelt field must not be ignored."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class StartRun(RequestBody):
+    workflow: Name
+    input: Any
+    context_id: Name | None = None
+    """Groups runs, as the contextId of A2A does."""
+
+
+class CancelRun(RequestBody):
+    reason: Annotated[str, Field(max_length=2000)] = ""
+
+
+class DecideItem(RequestBody):
+    outcome: Name
+    """One of the item's outcomes."""
+    digest: Digest
+    """The item's digest as it was read: what is decided is exactly that proposal."""
+    comment: Annotated[str, Field(max_length=2000)] = ""
+    values: dict[str, Any] | None = None
+    """The filled-in form, if the item has one."""
+
+
+class Query(RequestBody):
+    """Query parameters: strings on the wire, so numbers are read from text."""
+
+    model_config = ConfigDict(strict=False)
+
+
+class PageQuery(Query):
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    cursor: Annotated[str, Field(max_length=500)] = ""
+    """`nextCursor` of the page before."""
+
+
+class RunQuery(PageQuery):
+    workflow: Name | None = None
+    state: RunStateName | None = None
+    context_id: Name | None = None
+
+
+class ItemQuery(PageQuery):
+    state: ItemStateName | Literal["any"] = "ready"
+    run: Name | None = None
+
+
+class AgentQuery(Query):
+    skill: Name | None = None
+    tag: Name | None = None
+    health: HealthName | None = None
+
+
+B = TypeVar("B", bound=RequestBody)
+
+
+def read_body(model: type[B], raw: bytes) -> B:
+    """Read a request body.
+
+    Raises:
+        MalformedJsonError: If it is not strict JSON.
+        InvalidRequestError: If it does not fit `model`; `facts["findings"]` lists every reason.
+    """
+    return _read(model, strict_json.loads(raw))
+
+
+def read_query(model: type[B], pairs: Sequence[tuple[str, str]]) -> B:
+    """Read query parameters.
+
+    Raises:
+        InvalidRequestError: If one is unknown, comes twice, or has an impossible value.
+    """
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise InvalidRequestError("a query parameter comes twice")
+    return _read(model, values)
+
+
+def _read(model: type[B], value: Any) -> B:
+    try:
+        return model.model_validate(value, by_alias=True, by_name=False)
+    except ValidationError as exc:
+        findings = [
+            {"path": "/" + "/".join(map(str, error["loc"])), "problem": error["msg"]}
+            for error in exc.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        first = findings[0]
+        raise InvalidRequestError(
+            f"{first['path'][:200]}: {first['problem'][:200]}", findings=findings[:20]
+        ) from exc

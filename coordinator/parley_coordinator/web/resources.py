@@ -1,0 +1,245 @@
+"""What goes out over REST, as pydantic models; the OpenAPI document is made from them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parley_coordinator.model import Entry, Page, Run, Why, WhyStep, WorkItem
+    from parley_coordinator.web.ports import Agent, Document
+
+RunStateName = Literal["running", "waiting", "completed", "faulted", "cancelled"]
+ItemStateName = Literal["ready", "decided", "expired", "withdrawn"]
+HealthName = Literal["up", "unknown", "down"]
+
+
+class Resource(BaseModel):
+    """camelCase outside, snake_case inside."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        from_attributes=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class RunSummary(Resource):
+    id: str
+    workflow: str
+    version: str
+    digest: str
+    """Of the workflow document that the run is pinned to."""
+    state: RunStateName
+    waiting_for: list[dict[str, Any]]
+    """While waiting: `{kind: item|agent|timer|engine, path, since, until, item?, agent?}`."""
+    requested_by: str
+    context_id: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class RunResource(RunSummary):
+    input: Any
+    output: Any
+    """null until the run is completed."""
+    error: dict[str, Any] | None
+    """`{type, status, title, detail, instance}` of a faulted run."""
+
+
+class RunList(Resource):
+    runs: list[RunSummary]
+    """Newest first."""
+    next_cursor: str
+    """Empty on the last page."""
+
+    @classmethod
+    def of(cls, page: Page[Run]) -> Self:
+        return cls(
+            runs=[RunSummary.model_validate(run) for run in page.entries],
+            next_cursor=page.next_cursor,
+        )
+
+
+class FactResource(Resource):
+    name: str
+    value: Any
+    source: str
+
+
+class StepResource(Resource):
+    path: str
+    attempt: str
+    kind: str
+    at: datetime
+    title: str
+    rule: str
+    facts: list[FactResource]
+    agent: dict[str, Any]
+    person: dict[str, Any]
+
+
+class WhyResource(Resource):
+    run: RunResource
+    steps: list[StepResource]
+    """In order of time."""
+
+    @classmethod
+    def of(cls, why: Why) -> Self:
+        steps: Sequence[WhyStep] = why.steps
+        return cls(
+            run=RunResource.model_validate(why.run),
+            steps=[StepResource.model_validate(step) for step in steps],
+        )
+
+
+class EntryResource(Resource):
+    seq: int
+    path: str
+    attempt: str
+    kind: str
+    at: datetime
+    body: dict[str, Any]
+
+    @classmethod
+    def of(cls, entry: Entry) -> Self:
+        return cls.model_validate(entry)
+
+
+class DecisionResource(Resource):
+    outcome: str
+    by: str
+    at: datetime
+    digest: str
+    comment: str
+    values: dict[str, Any]
+
+
+class ItemResource(Resource):
+    id: str
+    version: int
+    kind: Literal["approval", "input", "auth", "incident"]
+    state: ItemStateName
+    run_id: str
+    workflow: str
+    path: str
+    attempt: str
+    title: str
+    summary: list[FactResource]
+    reason: str
+    proposal: dict[str, Any]
+    digest: str
+    """Of the proposal; send it with the decision."""
+    outcomes: list[str]
+    form: dict[str, Any]
+    candidates: list[str]
+    excluded: list[str]
+    origin: dict[str, Any]
+    created_at: datetime
+    decide_by: datetime | None
+    decision: DecisionResource | None
+
+
+class ItemList(Resource):
+    items: list[ItemResource]
+    """Newest first."""
+    next_cursor: str
+    """Empty on the last page."""
+
+    @classmethod
+    def of(cls, page: Page[WorkItem]) -> Self:
+        return cls(
+            items=[ItemResource.model_validate(item) for item in page.entries],
+            next_cursor=page.next_cursor,
+        )
+
+
+class WorkflowSummary(Resource):
+    name: str
+    version: str
+    title: str
+    summary: str
+    digest: str
+    url: str
+    """Where the workflow is an A2A agent."""
+
+    @classmethod
+    def of(cls, document: Document, *, url: str) -> Self:
+        return cls(
+            name=document.name,
+            version=document.version,
+            title=document.title,
+            summary=document.summary,
+            digest=document.digest,
+            url=url,
+        )
+
+
+class WorkflowResource(WorkflowSummary):
+    input_schema: dict[str, Any] | None
+    output_schema: dict[str, Any] | None
+    document: dict[str, Any]
+
+    @classmethod
+    def of(cls, document: Document, *, url: str) -> Self:
+        return cls(
+            **WorkflowSummary.of(document, url=url).model_dump(by_alias=False),
+            input_schema=document.input_schema or None,
+            output_schema=document.output_schema or None,
+            document=document.json,
+        )
+
+
+class WorkflowList(Resource):
+    workflows: list[WorkflowSummary]
+
+
+class AgentSkill(Resource):
+    id: str
+    version: str
+    name: str
+    tags: list[str]
+    effect: str
+    idempotent: bool
+
+
+class AgentResource(Resource):
+    name: str
+    version: str
+    url: str
+    health: str
+    registered_at: datetime
+    lease_until: datetime
+    card_digest: str
+    skills: list[AgentSkill]
+    dedupes: bool
+    streaming: bool
+
+
+class AgentList(Resource):
+    agents: list[AgentResource]
+
+    @classmethod
+    def of(cls, agents: Sequence[Agent]) -> Self:
+        return cls(agents=[AgentResource.model_validate(agent) for agent in agents])
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    """Stable; what a program should look at."""

@@ -1,0 +1,179 @@
+"""REST: `/v1/runs`, `/v1/items`, `/v1/workflows`, `/v1/agents`.
+
+`parley_coordinator.web.operations` has the table of what is where.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from parley_wire.limits import is_json, media_type
+from starlette.responses import JSONResponse, Response
+
+from parley_coordinator.errors import InvalidRequestError
+from parley_coordinator.governance.access import Permission, require
+from parley_coordinator.model import ItemState, RunState
+from parley_coordinator.web import requests as q
+from parley_coordinator.web import resources as r
+from parley_coordinator.web.authentication import principal_of
+from parley_coordinator.web.events import events_response
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from starlette.requests import Request
+
+    from parley_coordinator.web.ports import Agents, Inbox, Runs
+
+MAX_KEY_CHARS: Final = 200
+
+
+class Rest:
+    """The endpoints.
+
+    Args:
+        public_url: How others reach this server; without a slash at the end.
+    """
+
+    def __init__(self, *, runs: Runs, inbox: Inbox, registry: Agents, public_url: str) -> None:
+        self._runs = runs
+        self._inbox = inbox
+        self._registry = registry
+        self._public_url = public_url
+
+    async def start_run(self, request: Request) -> Response:
+        body = q.read_body(q.StartRun, await _json(request))
+        run, created = await self._runs.start(
+            principal_of(request),
+            body.workflow,
+            body.input,
+            key=_idempotency_key(request),
+            context_id=body.context_id,
+        )
+        return _answer(
+            r.RunResource.model_validate(run),
+            status=201 if created else 200,
+            headers={"location": f"/v1/runs/{run.id}"},
+        )
+
+    async def list_runs(self, request: Request) -> Response:
+        query = q.read_query(q.RunQuery, request.query_params.multi_items())
+        page = await self._runs.list(
+            principal_of(request),
+            workflow=query.workflow,
+            state=None if query.state is None else RunState(query.state),
+            context_id=query.context_id,
+            limit=query.limit,
+            cursor=query.cursor,
+        )
+        return _answer(r.RunList.of(page))
+
+    async def get_run(self, request: Request) -> Response:
+        run = await self._runs.get(principal_of(request), request.path_params["run"])
+        return _answer(r.RunResource.model_validate(run))
+
+    async def cancel_run(self, request: Request) -> Response:
+        raw = await request.body()
+        body = q.read_body(q.CancelRun, await _json(request)) if raw else q.CancelRun()
+        run = await self._runs.cancel(
+            principal_of(request), request.path_params["run"], body.reason
+        )
+        return _answer(r.RunResource.model_validate(run))
+
+    async def why(self, request: Request) -> Response:
+        why = await self._runs.why(principal_of(request), request.path_params["run"])
+        return _answer(r.WhyResource.of(why))
+
+    async def events(self, request: Request) -> Response:
+        return await events_response(
+            self._runs,
+            principal_of(request),
+            request.path_params["run"],
+            last_event_id=request.headers.get("last-event-id"),
+            scope=request.scope,
+        )
+
+    async def list_items(self, request: Request) -> Response:
+        query = q.read_query(q.ItemQuery, request.query_params.multi_items())
+        page = await self._inbox.list(
+            principal_of(request),
+            state=None if query.state == "any" else ItemState(query.state),
+            run_id=query.run,
+            limit=query.limit,
+            cursor=query.cursor,
+        )
+        return _answer(r.ItemList.of(page))
+
+    async def get_item(self, request: Request) -> Response:
+        item = await self._inbox.get(principal_of(request), request.path_params["item"])
+        return _answer(r.ItemResource.model_validate(item))
+
+    async def decide_item(self, request: Request) -> Response:
+        body = q.read_body(q.DecideItem, await _json(request))
+        item = await self._inbox.decide(
+            principal_of(request),
+            request.path_params["item"],
+            outcome=body.outcome,
+            digest=body.digest,
+            comment=body.comment,
+            values=body.values,
+        )
+        return _answer(r.ItemResource.model_validate(item))
+
+    async def list_workflows(self, request: Request) -> Response:
+        require(principal_of(request), Permission.WORKFLOW_READ)
+        return _answer(
+            r.WorkflowList(
+                workflows=[
+                    r.WorkflowSummary.of(document, url=self._url(document.name))
+                    for document in self._runs.documents()
+                ]
+            )
+        )
+
+    async def get_workflow(self, request: Request) -> Response:
+        require(principal_of(request), Permission.WORKFLOW_READ)
+        document = self._runs.document(request.path_params["workflow"])
+        return _answer(r.WorkflowResource.of(document, url=self._url(document.name)))
+
+    async def list_agents(self, request: Request) -> Response:
+        require(principal_of(request), Permission.AGENT_READ)
+        query = q.read_query(q.AgentQuery, request.query_params.multi_items())
+        agents = await self._registry.agents(skill=query.skill, tag=query.tag, health=query.health)
+        return _answer(r.AgentList.of(agents))
+
+    def _url(self, workflow: str) -> str:
+        return f"{self._public_url}/workflows/{workflow}"
+
+
+async def _json(request: Request) -> bytes:
+    if not is_json(media_type(request.scope)):
+        raise InvalidRequestError("send a JSON body with Content-Type: application/json")
+    return await request.body()
+
+
+def _idempotency_key(request: Request) -> str | None:
+    keys = request.headers.getlist("idempotency-key")
+    if not keys:
+        return None
+    key = keys[0].strip()
+    if len(keys) > 1 or not key or len(key) > MAX_KEY_CHARS or not key.isprintable():
+        raise InvalidRequestError(
+            f"send one Idempotency-Key of 1 to {MAX_KEY_CHARS} printable characters"
+        )
+    return key
+
+
+def _answer(
+    resource: BaseModel, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    return Response(
+        resource.model_dump_json(),
+        status_code=status,
+        headers={"cache-control": "no-store", **(headers or {})},
+        media_type="application/json",
+    )
+
+
+async def healthy(_: Request) -> Response:
+    """Answer that this process serves; says nothing about its agents."""
+    return JSONResponse({"status": "ok"})

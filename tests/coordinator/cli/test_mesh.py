@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+from parley_coordinator.cli.errors import MeshError, UsageError
+from parley_coordinator.cli.mesh import AGENTS, find_workflows, open_mesh
+
+
+def workflows(folder: Path) -> Path:
+    (folder / "one").mkdir(parents=True)
+    (folder / "one" / "workflow.yaml").write_text("document: {}\n")
+    return folder
+
+
+def test_a_mesh_is_six_processes_that_know_each_other(tmp_path: Path) -> None:
+    mesh = open_mesh(tmp_path / "home", port_base=9100, workflows=workflows(tmp_path / "w"))
+
+    children = {child.name: child for child in mesh.children({"PATH": "x", "PARLEY_PORT": "1"})}
+
+    assert list(children) == ["registry", "erp", *AGENTS, "coordinator"]
+    assert children["coordinator"].url == "http://127.0.0.1:9100"
+    assert children["coordinator"].after == AGENTS
+    matching = children["matching"]
+    assert matching.argv[1:4] == ("-m", "parley_agents", "matching")
+    assert matching.argv[matching.argv.index("--registry") + 1] == mesh.url("registry")
+    assert matching.argv[matching.argv.index("--erp") + 1] == mesh.url("erp")
+    assert all(child.env["PARLEY_MESH_TOKEN"] == mesh.token for child in children.values())
+    assert all("PARLEY_PORT" not in child.env for child in children.values())
+
+
+def test_the_shared_token_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    found = workflows(tmp_path / "w")
+
+    first = open_mesh(tmp_path / "home", workflows=found)
+    second = open_mesh(tmp_path / "home", workflows=found)
+
+    assert first.token == second.token
+    assert len(first.token) > 40
+    assert stat.S_IMODE((tmp_path / "home" / "mesh-token").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
+
+
+def test_a_taken_port_is_named_with_what_it_is_for(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        mesh = open_mesh(
+            tmp_path, port_base=taken.getsockname()[1] - 1, workflows=workflows(tmp_path / "w")
+        )
+
+        with pytest.raises(MeshError, match="for registry is taken"):
+            mesh.check_ports()
+
+
+@pytest.mark.parametrize("port_base", [0, 80, 65_530])
+def test_impossible_ports_are_refused(tmp_path: Path, port_base: int) -> None:
+    with pytest.raises(UsageError, match="--port-base"):
+        open_mesh(tmp_path, port_base=port_base, workflows=tmp_path)
+
+
+def test_workflows_here_come_before_those_of_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflows(tmp_path / "workflows")
+    monkeypatch.chdir(tmp_path)
+
+    assert find_workflows() == Path("workflows")
+
+
+def test_without_workflows_here_those_of_the_source_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert (find_workflows() / "invoice-exception" / "workflow.yaml").is_file()

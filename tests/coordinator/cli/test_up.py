@@ -1,0 +1,168 @@
+"""`parley up` with all its processes, used as a person and as a foreign program would."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from parley_coordinator.cli.errors import MeshError
+from parley_coordinator.cli.mesh import Mesh, find_workflows
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
+
+ROOT = Path(__file__).parents[3]
+SAMPLES = ROOT / "workflows" / "invoice-exception" / "samples"
+
+
+def free_base() -> int:
+    """A port base at which all processes find their port free."""
+    while True:
+        base = 20_000 + secrets.randbelow(40_000)
+        mesh = Mesh(home=Path(), workflows=Path(), token="", port_base=base)
+        with contextlib.suppress(MeshError):
+            mesh.check_ports()
+            return base
+
+
+async def ended(*argv: str, env: dict[str, str] | None = None) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *argv,
+        env=os.environ | (env or {}),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(90):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+@dataclass
+class Up:
+    process: asyncio.subprocess.Process
+    url: str
+    home: Path
+    said: str = ""
+
+    async def until(self, words: str) -> None:
+        """Read on until `words` were said."""
+        assert self.process.stderr is not None
+        async with asyncio.timeout(120):
+            while words not in self.said:
+                line = await self.process.stderr.readline()
+                assert line, f"ended without {words!r}: {self.said}"
+                self.said += line.decode()
+
+    async def parley(self, *words: str) -> Any:
+        env = {"PARLEY_URL": self.url, "PARLEY_HOME": str(self.home)}
+        status, out, err = await ended("-m", "parley_coordinator.cli", *words, "-ojson", env=env)
+        assert status == 0, err
+        return json.loads(out)
+
+    def tokens(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads((self.home / "tokens.json").read_text())
+        return found
+
+
+@contextlib.asynccontextmanager
+async def up(home: Path) -> AsyncIterator[Up]:
+    base = free_base()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "parley_coordinator.cli", "up", "--home", str(home), "--port-base", str(base)),
+        *("--workflows", str(find_workflows())),
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield Up(process, f"http://127.0.0.1:{base}", home)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(60):
+            await process.communicate()
+
+
+async def test_a_mesh_comes_up_works_heals_and_goes_down(tmp_path: Path) -> None:
+    async with up(tmp_path / "home") as mesh:
+        await mesh.until("try: parley run")
+        invoice = f"invoice=@{SAMPLES / 'matching.xml'}"
+        agents = await mesh.parley("agents")
+        run = await mesh.parley("run", "invoice-exception", "--wait", "--set", invoice)
+        why = await mesh.parley("why", run["id"])
+
+        assert {agent["name"] for agent in agents} == {"documents", "matching", "posting"}
+        assert {agent["health"] for agent in agents} == {"up"}
+        assert (run["state"], run["output"]["decision"]) == ("completed", "approve")
+        assert any(step["agent"].get("name") == "matching" for step in why["steps"])
+
+        foreign = await ended(
+            str(ROOT / "docs" / "examples" / "foreign_client.py"),
+            f"{mesh.url}/workflows/invoice-exception",
+            str(SAMPLES / "above-tolerance.xml"),
+            *("--requester", mesh.tokens()["requester"]),
+            *("--approver", mesh.tokens()["approver"]),
+        )
+
+        assert foreign[0] == 0, foreign[2]
+        assert "TASK_STATE_INPUT_REQUIRED" in foreign[2]
+        assert json.loads(foreign[1])["decidedBy"] == "approver"
+
+        listed = (tmp_path / "home" / "logs").iterdir()
+        assert {log.stem for log in listed} >= {"registry", "erp", "coordinator", *AGENTS}
+
+        async with httpx.AsyncClient() as http:
+            healthy = [(await http.get(f"{url}/healthz")).status_code for url in addresses(mesh)]
+        assert healthy == [200] * 6
+
+        mesh.process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(60):
+            status = await mesh.process.wait()
+
+        assert status == 0
+        async with httpx.AsyncClient() as http:
+            with pytest.raises(httpx.ConnectError):
+                await http.get(f"{mesh.url}/healthz")
+
+
+AGENTS = ("documents", "matching", "posting")
+
+
+def addresses(mesh: Up) -> list[str]:
+    base = int(mesh.url.rpartition(":")[2])
+    return [f"http://127.0.0.1:{base + offset}" for offset in (0, 1, 10, 11, 12, 13)]
+
+
+async def test_a_second_mesh_on_the_same_ports_is_refused_before_it_starts(tmp_path: Path) -> None:
+    base = free_base()
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", base + 1)
+    async with server:
+        status, out, err = await ended(
+            *("-m", "parley_coordinator.cli", "up", "--home", str(tmp_path)),
+            *("--port-base", str(base)),
+        )
+
+    assert (status, out) == (7, "")
+    assert f"port {base + 1} for registry is taken" in err
+    assert not (tmp_path / "logs").exists()
+
+
+async def test_the_example_uses_the_sdk_and_nothing_of_ours() -> None:
+    example = (ROOT / "docs" / "examples" / "foreign_client.py").read_text()
+
+    imports = [line for line in example.splitlines() if line.startswith(("import ", "from "))]
+    assert imports
+    assert not any("parley" in line for line in imports)

@@ -1,0 +1,445 @@
+"""The ports of the web over plain Python objects: small, honest, without a mesh.
+
+One workflow, `review`: input `{"amount": "120.00"}`. Up to 100.00 it completes at once; above, it
+asks the role approver, never the one who started it, and completes or faults as they decide.
+`{"stuck": true}` makes it wait for an agent for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from parley_cards.canonical import digest
+from parley_coordinator.errors import (
+    AlreadyDecidedError,
+    IdempotencyConflictError,
+    InvalidDecisionError,
+    InvalidInputError,
+    NotEligibleError,
+    RunFinishedError,
+    StaleDigestError,
+    UnknownItemError,
+    UnknownRunError,
+    UnknownWorkflowError,
+)
+from parley_coordinator.governance.access import Permission, Principal, require
+from parley_coordinator.model import (
+    Decision,
+    Entry,
+    Fact,
+    ItemKind,
+    ItemState,
+    Page,
+    Run,
+    RunState,
+    Why,
+    WhyStep,
+    WorkItem,
+)
+
+
+@dataclass(frozen=True)
+class MemoryDocument:
+    name: str = "review"
+    version: str = "1.0.0"
+    title: str = "Review an amount"
+    summary: str = "Asks a person about amounts above 100.00."
+    json: dict[str, Any] = field(default_factory=lambda: {"do": []})
+    input_schema: Any = field(
+        default_factory=lambda: {
+            "type": "object",
+            "properties": {"amount": {"type": "string"}, "stuck": {"type": "boolean"}},
+        }
+    )
+    output_schema: Any = None
+
+    @property
+    def digest(self) -> str:
+        return digest(self.json)
+
+
+class Memory:
+    """`Runs` and `Inbox` share this state."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, Run] = {}
+        self.rows: dict[str, list[Entry]] = {}
+        self.items: dict[str, WorkItem] = {}
+        self.keys: dict[tuple[str, str], tuple[str, str]] = {}
+        self.changed = asyncio.Condition()
+        self.broken = False
+        self._ticks = 0
+
+    def now(self) -> datetime:
+        """A clock that never stands still, so that each update is later than the one before."""
+        self._ticks += 1
+        return datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC) + timedelta(milliseconds=self._ticks)
+
+    async def row(self, run_id: str, kind: str, path: str = "/do/0/review", **body: Any) -> None:
+        rows = self.rows.setdefault(run_id, [])
+        rows.append(
+            Entry(
+                run_id=run_id,
+                seq=len(rows) + 1,
+                path=path,
+                attempt="1",
+                kind=kind,
+                at=self.now(),
+                body=body,
+            )
+        )
+        async with self.changed:
+            self.changed.notify_all()
+
+    async def change(self, run_id: str, **changes: Any) -> Run:
+        self.runs[run_id] = dataclasses.replace(self.runs[run_id], updated_at=self.now(), **changes)
+        async with self.changed:
+            self.changed.notify_all()
+        return self.runs[run_id]
+
+
+class MemoryRuns:
+    def __init__(self, memory: Memory, documents: Sequence[MemoryDocument] = ()) -> None:
+        self._memory = memory
+        self._documents = {each.name: each for each in documents or [MemoryDocument()]}
+
+    def documents(self) -> Sequence[MemoryDocument]:
+        return list(self._documents.values())
+
+    def document(self, name: str) -> MemoryDocument:
+        if name not in self._documents:
+            raise UnknownWorkflowError(name, known=sorted(self._documents))
+        return self._documents[name]
+
+    async def start(
+        self,
+        principal: Principal,
+        workflow: str,
+        input: Any,  # noqa: A002 - the port's word
+        *,
+        key: str | None = None,
+        context_id: str | None = None,
+    ) -> tuple[Run, bool]:
+        require(principal, Permission.RUN_START)
+        document = self.document(workflow)
+        memory = self._memory
+        request = digest({"workflow": workflow, "input": input, "context": context_id})
+        if key is not None and (principal.subject, key) in memory.keys:
+            known, run_id = memory.keys[principal.subject, key]
+            if known != request:
+                raise IdempotencyConflictError("the key was used for another request")
+            return memory.runs[run_id], False
+        if not isinstance(input, dict) or not ({"amount", "stuck"} & input.keys()):
+            raise InvalidInputError("the input needs an amount")
+        run_id = f"run-{len(memory.runs) + 1}"
+        at = memory.now()
+        run = Run(
+            id=run_id,
+            workflow=workflow,
+            version=document.version,
+            digest=document.digest,
+            state=RunState.RUNNING,
+            input=input,
+            output=None,
+            error=None,
+            waiting_for=[],
+            requested_by=principal.subject,
+            created_at=at,
+            updated_at=at,
+            context_id=context_id or run_id,
+        )
+        memory.runs[run_id] = run
+        if key is not None:
+            memory.keys[principal.subject, key] = (request, run_id)
+        await memory.row(run_id, "started", path="", by=principal.subject)
+        await self._go_on(run)
+        return run, True
+
+    async def _go_on(self, run: Run) -> None:
+        memory = self._memory
+        if run.input.get("stuck"):
+            wait = {"kind": "agent", "path": "/do/0/review", "agent": "slow"}
+            await memory.change(run.id, state=RunState.WAITING, waiting_for=[wait])
+            return
+        if Decimal(run.input["amount"]) <= 100:
+            await memory.row(run.id, "completed", path="")
+            await memory.change(run.id, state=RunState.COMPLETED, output={"approved": True})
+            return
+        proposal = {"action": "approve", "arguments": {"amount": run.input["amount"]}}
+        item = WorkItem(
+            id=f"item-{len(memory.items) + 1}",
+            version=1,
+            kind=ItemKind.APPROVAL,
+            state=ItemState.READY,
+            run_id=run.id,
+            workflow=run.workflow,
+            path="/do/0/review",
+            attempt="1",
+            title=f"Approve {run.input['amount']}?",
+            summary=[Fact(name="amount", value=run.input["amount"], source="input")],
+            reason="The amount is above 100.00.",
+            proposal=proposal,
+            digest=digest({"run": run.id, "proposal": proposal}),
+            outcomes=["approve", "reject"],
+            form={},
+            candidates=["role:approver"],
+            excluded=[run.requested_by],
+            origin={},
+            created_at=memory.now(),
+            decide_by=None,
+        )
+        memory.items[item.id] = item
+        await memory.row(run.id, "asked", item=item.id)
+        wait = {"kind": "item", "path": item.path, "item": item.id}
+        await memory.change(run.id, state=RunState.WAITING, waiting_for=[wait])
+
+    async def decided(self, run_id: str, outcome: str) -> None:
+        memory = self._memory
+        await memory.change(run_id, state=RunState.RUNNING, waiting_for=[])
+        if outcome == "approve":
+            await memory.row(run_id, "completed", path="")
+            await memory.change(run_id, state=RunState.COMPLETED, output={"approved": True, "n": 2})
+        else:
+            error = {"type": "urn:test:refused", "status": 400, "title": "a person said no"}
+            await memory.row(run_id, "faulted", path="", error=error)
+            await memory.change(run_id, state=RunState.FAULTED, error=error)
+
+    async def get(self, principal: Principal, run_id: str) -> Run:
+        if self._memory.broken:
+            raise RuntimeError("password=hunter2")
+        run = self._memory.runs.get(run_id)
+        if run is None or not self._sees(principal, run):
+            raise UnknownRunError(run_id)
+        return run
+
+    def _sees(self, principal: Principal, run: Run) -> bool:
+        return (
+            principal.may(Permission.RUN_READ_ALL)
+            or run.requested_by == principal.subject
+            or any(
+                not principal.titles.isdisjoint(item.candidates)
+                for item in self._memory.items.values()
+                if item.run_id == run.id
+            )
+        )
+
+    async def list(
+        self,
+        principal: Principal,
+        *,
+        workflow: str | None = None,
+        state: RunState | None = None,
+        context_id: str | None = None,
+        limit: int = 50,
+        cursor: str = "",
+    ) -> Page[Run]:
+        found = [
+            run
+            for run in reversed(self._memory.runs.values())
+            if self._sees(principal, run)
+            and workflow in (None, run.workflow)
+            and state in (None, run.state)
+            and context_id in (None, run.context_id)
+        ]
+        start = int(cursor or 0)
+        more = len(found) > start + limit
+        return Page(
+            entries=found[start : start + limit], next_cursor=str(start + limit) if more else ""
+        )
+
+    async def cancel(self, principal: Principal, run_id: str, reason: str) -> Run:
+        run = await self.get(principal, run_id)
+        require(principal, Permission.RUN_CANCEL)
+        if run.state.final:
+            raise RunFinishedError("the run has ended", run=run_id)
+        await self._memory.row(run_id, "cancelled", path="", by=principal.subject, reason=reason)
+        return await self._memory.change(run_id, state=RunState.CANCELLED, waiting_for=[])
+
+    async def why(self, principal: Principal, run_id: str) -> Why:
+        run = await self.get(principal, run_id)
+        steps = [_STEPS(entry, self._memory) for entry in self._memory.rows[run_id]]
+        return Why(run=run, steps=steps)
+
+    async def journal(self, principal: Principal, run_id: str, after: int = 0) -> Sequence[Entry]:
+        await self.get(principal, run_id)
+        return [entry for entry in self._memory.rows[run_id] if entry.seq > after]
+
+    async def wait(self, run_id: str, *, after_seq: int, timeout_s: float) -> bool:
+        memory = self._memory
+        try:
+            async with asyncio.timeout(timeout_s), memory.changed:
+                run = memory.runs[run_id]
+                await memory.changed.wait_for(
+                    lambda: memory.rows[run_id][-1].seq > after_seq or memory.runs[run_id] != run
+                )
+        except TimeoutError:
+            return False
+        return True
+
+    async def wait_for_state(self, seen: Run, *, timeout_s: float) -> bool:
+        memory = self._memory
+        try:
+            async with asyncio.timeout(timeout_s), memory.changed:
+                await memory.changed.wait_for(lambda: memory.runs[seen.id] != seen)
+        except TimeoutError:
+            return False
+        return True
+
+
+class MemoryInbox:
+    def __init__(self, memory: Memory, runs: MemoryRuns) -> None:
+        self._memory = memory
+        self._runs = runs
+
+    async def list(
+        self,
+        principal: Principal,
+        *,
+        state: ItemState | None = ItemState.READY,
+        run_id: str | None = None,
+        limit: int = 50,
+        cursor: str = "",
+    ) -> Page[WorkItem]:
+        require(principal, Permission.ITEM_READ if not _sees_all(principal) else _ALL)
+        found = [
+            item
+            for item in reversed(self._memory.items.values())
+            if (_sees_all(principal) or not principal.titles.isdisjoint(item.candidates))
+            and state in (None, item.state)
+            and run_id in (None, item.run_id)
+        ]
+        start = int(cursor or 0)
+        more = len(found) > start + limit
+        return Page(
+            entries=found[start : start + limit], next_cursor=str(start + limit) if more else ""
+        )
+
+    async def get(self, principal: Principal, item_id: str) -> WorkItem:
+        item = self._memory.items.get(item_id)
+        if item is None or not (
+            _sees_all(principal) or not principal.titles.isdisjoint(item.candidates)
+        ):
+            raise UnknownItemError(item_id)
+        return item
+
+    async def decide(
+        self,
+        principal: Principal,
+        item_id: str,
+        *,
+        outcome: str,
+        digest: str,
+        comment: str = "",
+        values: dict[str, Any] | None = None,
+    ) -> WorkItem:
+        item = await self.get(principal, item_id)
+        require(principal, Permission.ITEM_DECIDE)
+        if principal.titles.isdisjoint(item.candidates) or principal.subject in item.excluded:
+            raise NotEligibleError(f"{principal.subject} may not decide this item")
+        if item.decision is not None:
+            made = item.decision
+            if (made.by, made.outcome, made.digest) == (principal.subject, outcome, digest):
+                return item
+            raise AlreadyDecidedError(
+                item_id=item.id, decided_by=item.decision.by, outcome=item.decision.outcome
+            )
+        if digest != item.digest:
+            raise StaleDigestError(item_id=item.id, current=item.digest)
+        if outcome not in item.outcomes:
+            raise InvalidDecisionError(f"choose one of: {', '.join(item.outcomes)}")
+        decided = dataclasses.replace(
+            item,
+            version=2,
+            state=ItemState.DECIDED,
+            decision=Decision(
+                outcome=outcome,
+                by=principal.subject,
+                at=self._memory.now(),
+                digest=digest,
+                comment=comment,
+                values=values or {},
+            ),
+        )
+        self._memory.items[item.id] = decided
+        await self._memory.row(item.run_id, "decided", item=item.id, outcome=outcome)
+        await self._runs.decided(item.run_id, outcome)
+        return decided
+
+
+@dataclass(frozen=True)
+class MemorySkill:
+    id: str = "match-invoice"
+    version: str = "1.0.0"
+    name: str = "Match an invoice"
+    tags: tuple[str, ...] = ("finance",)
+    effect: str = "read"
+    idempotent: bool = True
+
+
+@dataclass(frozen=True)
+class MemoryAgent:
+    name: str = "matching"
+    version: str = "1.2.3"
+    url: str = "http://127.0.0.1:8432"
+    health: str = "up"
+    registered_at: datetime = datetime(2026, 11, 23, tzinfo=UTC)
+    lease_until: datetime = datetime(2026, 11, 24, tzinfo=UTC)
+    card_digest: str = "sha256:" + "0" * 64
+    skills: tuple[MemorySkill, ...] = (MemorySkill(),)
+    dedupes: bool = True
+    streaming: bool = True
+
+
+class MemoryAgents:
+    async def agents(
+        self, *, skill: str | None = None, tag: str | None = None, health: str | None = None
+    ) -> Sequence[MemoryAgent]:
+        return [
+            agent
+            for agent in [MemoryAgent()]
+            if (skill is None or any(each.id == skill for each in agent.skills))
+            and (tag is None or any(tag in each.tags for each in agent.skills))
+            and health in (None, agent.health)
+        ]
+
+
+_ALL = Permission.ITEM_READ_ALL
+
+
+def _sees_all(principal: Principal) -> bool:
+    return principal.may(_ALL)
+
+
+def _STEPS(entry: Entry, memory: Memory) -> WhyStep:  # noqa: N802
+    item = memory.items.get(str(entry.body.get("item", "")))
+    match entry.kind:
+        case "asked" if item is not None:
+            return _step(
+                entry, f"asked role:approver: {item.title}", rule=item.reason, facts=item.summary
+            )
+        case "decided" if item is not None and item.decision is not None:
+            made = item.decision
+            return _step(
+                entry,
+                f"{made.by} decided: {made.outcome}",
+                person={
+                    "subject": made.by,
+                    "outcome": made.outcome,
+                    "comment": made.comment,
+                    "digest": made.digest,
+                    "at": made.at.isoformat(),
+                },
+            )
+    return _step(entry, entry.kind)
+
+
+def _step(entry: Entry, title: str, **more: Any) -> WhyStep:
+    return WhyStep(
+        path=entry.path, attempt=entry.attempt, kind=entry.kind, at=entry.at, title=title, **more
+    )
