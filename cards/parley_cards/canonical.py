@@ -7,18 +7,33 @@ documents, proposals that a person decides on, message bodies that are de-duplic
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, ClassVar
 
 import rfc8785
+
+from parley_cards.errors import Kind, ParleyError
+
+
+class NotCanonicalError(ParleyError, ValueError):
+    """The value cannot be pinned, because two programs may read it differently."""
+
+    code: ClassVar[str] = "not_canonical"
+    kind: ClassVar[Kind] = Kind.INVALID
 
 
 def canonical(value: Any) -> bytes:
     """Return the JSON Canonicalization Scheme form.
 
     Raises:
-        ValueError: If `value` holds something that JSON or IEEE 754 cannot, such as NaN.
+        NotCanonicalError: If `value` holds something that has no canonical form: NaN, an integer
+            that IEEE 754 cannot hold exactly, a lone surrogate.
     """
-    return rfc8785.dumps(value)
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, RecursionError) as exc:
+        raise NotCanonicalError(
+            f"this JSON has no canonical form: {exc}; send large or exact numbers as strings"
+        ) from exc
 
 
 def digest(value: Any) -> str:

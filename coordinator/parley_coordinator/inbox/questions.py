@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
-from parley_cards.canonical import digest
+from parley_cards.canonical import NotCanonicalError, digest
 
 from parley_coordinator.inbox.forms import EMPTY, UnrenderableFormError, check_form
 from parley_coordinator.model import Fact, ItemKind, ItemState, Run, WorkItem
@@ -54,22 +54,30 @@ def human_task(run: Run, call: Call, *, at: datetime) -> WorkItem:
         raise WorkflowError(
             Standard.VALIDATION, "the form cannot be shown", exc.message, instance=call.place.path
         ) from exc
-    return _item(
-        run,
-        call,
-        ItemKind.APPROVAL,
-        ordinal=0,
-        at=at,
-        title=arguments["title"],
-        summary=[_fact(entry) for entry in arguments.get("summary") or []],
-        reason=arguments.get("reason") or "",
-        proposal=arguments["proposal"],
-        outcomes=arguments["outcomes"],
-        form=form,
-        candidates=arguments["candidates"],
-        excluded=arguments.get("excludeActors") or [],
-        origin={"answers": "decided"},
-    )
+    try:
+        return _item(
+            run,
+            call,
+            ItemKind.APPROVAL,
+            ordinal=0,
+            at=at,
+            title=arguments["title"],
+            summary=[_fact(entry) for entry in arguments.get("summary") or []],
+            reason=arguments.get("reason") or "",
+            proposal=arguments["proposal"],
+            outcomes=arguments["outcomes"],
+            form=form,
+            candidates=arguments["candidates"],
+            excluded=arguments.get("excludeActors") or [],
+            origin={"answers": "decided"},
+        )
+    except NotCanonicalError as exc:
+        raise WorkflowError(
+            Standard.VALIDATION,
+            "the proposal cannot be pinned",
+            exc.message,
+            instance=call.place.path,
+        ) from exc
 
 
 def agent_question(  # noqa: PLR0913 - the parts of a question
