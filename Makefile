@@ -22,10 +22,10 @@ up: $(STAMP) ## run the mesh on this machine until Ctrl-C
 	$(BIN)/parley up
 
 test: gates ## what CI runs: the static gates, then every test but chaos, with coverage
-	$(BIN)/python -m pytest -m "not chaos" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 3 -m "not chaos" --cov --cov-report=term:skip-covered
 
 check: gates ## what a push should pass: the static gates and the tests that kill no process
-	$(BIN)/python -m pytest -q -m "not chaos and not crash"
+	$(BIN)/python -m pytest -n 3 -q -m "not chaos and not crash"
 
 fix: $(STAMP) ## let ruff repair and format what it can
 	$(BIN)/ruff check --fix .

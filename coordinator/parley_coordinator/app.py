@@ -119,8 +119,9 @@ def create(settings: Settings) -> Starlette:
 
 async def _sweep(engine: Engine) -> None:
     while True:
-        await asyncio.sleep(SWEEP_S)
         try:
+            await engine.tidy()
+            await asyncio.sleep(SWEEP_S)
             await engine.sweep()
         except Exception:
             logger.exception("the sweep for lost runs failed, it is tried again")

@@ -107,6 +107,7 @@ ANSWERS: list[tuple[Answer, type[AgentError], str]] = [
     (result({"task": {"status": {}}}), AgentProtocolError, "uncertain"),
     (result({"task": TASK | {"id": 7}}), AgentProtocolError, "uncertain"),
     (result({"task": TASK | {"artifacts": [1]}}), AgentProtocolError, "uncertain"),
+    (result({"task": TASK | {"metadata": {"n": 10**350}}}), AgentProtocolError, "uncertain"),
     (
         lambda b: JSONResponse({"jsonrpc": "2.0", "id": b["id"], "error": 7}),
         AgentProtocolError,
@@ -427,17 +428,30 @@ async def test_what_is_no_card_is_refused(answer: Answer, expected: type[Excepti
             await fetch_card(http, served.url)
 
 
-async def test_a_followed_stream_gives_its_connection_back(agent: Running) -> None:
+async def test_a_followed_stream_gives_its_connection_back() -> None:
     """Callers stop at the last event; the next call must not need a new connection."""
-    client = agent.client()
-    for _ in range(5):
-        async for each in client.send_streaming(message("hi")):
-            if isinstance(each, TaskStatusUpdateEvent):
+    ports: set[int] = set()
+
+    async def handle(request: Request) -> Response:
+        sent = await request.json()
+        assert request.client is not None
+        ports.add(request.client.port)
+
+        async def body() -> AsyncIterator[bytes]:
+            yield event({"task": TASK}, request_id=sent["id"]).encode()
+            await asyncio.sleep(0.01)  # the end of the stream comes a moment after its last event
+
+        return StreamingResponse(body(), media_type="text/event-stream")
+
+    app = Starlette(routes=[Route("/a2a", handle, methods=["POST"])])
+    async with Background(app) as served, open_http() as http:
+        client = AgentClient(load_card(card_json(served.url)), http)
+        for _ in range(5):
+            async for each in client.send_streaming(message("hi")):
+                assert isinstance(each, Task)
                 break
 
-    transport: Any = agent.http._transport
-    (held,) = transport._session.connector._conns.values()
-    assert len(held) == 1
+    assert len(ports) == 1
 
 
 async def test_any_other_httpx_client_will_do(agent: Running) -> None:

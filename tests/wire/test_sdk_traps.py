@@ -191,6 +191,32 @@ async def test_all_followers_of_a_task_get_the_same_and_one_leaving_harms_none(
     assert all(len(each) == len(seen[0]) and each[-1] == seen[0][-1] for each in seen)
 
 
+@pytest.mark.parametrize("again", [False, True])
+async def test_what_happens_between_the_snapshot_and_the_stream_is_not_lost(
+    agent: Running, *, again: bool
+) -> None:
+    """The last event of a task is the one that no later event makes up for."""
+    sent = message("wait")
+    task = await agent.client().send(sent)
+    assert isinstance(task, Task)
+    service = agent.app.state.tasks
+    load = service._store.load
+
+    async def late(task_id: str, caller: str) -> Any:
+        snapshot = await load(task_id, caller)
+        agent.tester.gate.set()
+        await until(lambda: service.load[0] == 0)
+        return snapshot
+
+    service._store.load = late
+    client = agent.client()
+    stream = client.send_streaming(sent) if again else client.subscribe(task.id)
+    async with asyncio.timeout(5):
+        events = [type(event).__name__ async for event in stream]
+
+    assert events == ["Task", "TaskArtifactUpdateEvent", "TaskStatusUpdateEvent"]
+
+
 # 5: a task that waits costs no memory
 
 

@@ -73,7 +73,14 @@ def _parsed(name: str, value: Any, kind: type[M]) -> M:
         raise AgentProtocolError(f"{name} answered with something that is no {kind.__name__}")
     try:
         return ParseDict(value, kind(), ignore_unknown_fields=True)
-    except (ParseError, ValueError, TypeError, AttributeError, RecursionError) as exc:
+    except (
+        ParseError,
+        ArithmeticError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as exc:
         raise AgentProtocolError(
             f"{name} answered with a malformed {kind.__name__}: {str(exc)[:200]}"
         ) from exc

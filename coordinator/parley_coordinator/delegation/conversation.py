@@ -11,7 +11,12 @@ from a2a.types import (
     TaskArtifactUpdateEvent,
     TaskStatusUpdateEvent,
 )
-from parley_wire.agent_errors import AgentConnectionLostError, AgentRefusedError
+from parley_wire.agent_errors import (
+    AgentAuthError,
+    AgentConnectionLostError,
+    AgentRefusedError,
+    TaskUnknownError,
+)
 
 from parley_coordinator.delegation import results
 
@@ -45,6 +50,7 @@ class Conversation:
         self._card = card
         self._log = log
         self._place = place
+        self._streams = card.streaming
 
     async def send(self, message: Message) -> Task | Message:
         """Send the opening message or an answer; stay until the task is terminal or interrupted."""
@@ -70,12 +76,12 @@ class Conversation:
         """
         try:
             tasks = await self._client.list_tasks(self.context)
-        except AgentRefusedError:
-            return None  # the agent cannot list; nobody can tell
+        except (AgentRefusedError, AgentAuthError):
+            return None  # the agent cannot list, or not for us; nobody can tell
         for task in tasks:
             known = {message.message_id for message in task.history}
             if opening in known or (not known and task.context_id == self.context):
-                await self._log.append(self._place, "sent", _ids(task))
+                self._note(task)
                 return task
         return None
 
@@ -83,14 +89,24 @@ class Conversation:
         """Stay with a task until it is terminal or interrupted."""
         pauses = iter(POLL_S)
         while True:
-            if self._card.streaming:
-                last = await self._absorb(self._client.subscribe(task_id))
+            if self._streams:
+                last = await self._watch(task_id)
                 if isinstance(last, Message) or (last is not None and _settled(last)):
                     return last
             task = await self.get(task_id)
             if _settled(task):
                 return task
             await asyncio.sleep(next(pauses, POLL_S[-1]))
+
+    async def _watch(self, task_id: str) -> Task | Message | None:
+        """Subscribe; None if the agent does not let us, as when the task has just ended."""
+        try:
+            return await self._absorb(self._client.subscribe(task_id))
+        except TaskUnknownError:
+            raise
+        except AgentRefusedError:
+            self._streams = False
+            return None
 
     async def _absorb(self, events: AsyncIterator[Event]) -> Task | Message | None:
         """Fold a stream into the task that it describes; None if nothing came."""
@@ -105,6 +121,8 @@ class Conversation:
                 # Some servers start follow-up streams with an update (A2A 1.0 3.1.2 forbids it).
                 task = await self.get(event.task_id)
                 self._note(task)
+            elif event.task_id != task.id:
+                continue  # of another task: not what was asked for
             elif isinstance(event, TaskStatusUpdateEvent):
                 task.status.CopyFrom(event.status)
             else:
@@ -122,15 +140,11 @@ class Conversation:
 
     def _note(self, task: Task) -> None:
         # Not awaited: the row is in order before whatever is observed next, in the same commit.
-        self._log.append_soon(self._place, "sent", _ids(task))
+        self._log.note_task(self._place, task.id, task.context_id)
 
 
 def _settled(task: Task) -> bool:
     return task.status.state not in results.ACTIVE
-
-
-def _ids(task: Task) -> dict[str, str]:
-    return {"task": task.id, "context": task.context_id}
 
 
 def _add_artifact(task: Task, event: TaskArtifactUpdateEvent) -> None:

@@ -24,7 +24,7 @@ from a2a.types import Message, Task, TaskState
 from parley_cards.errors import ParleyError
 
 from parley_coordinator.delegation import results
-from parley_coordinator.delegation.conversation import Conversation
+from parley_coordinator.delegation.conversation import Conversation, ForeignTaskError
 from parley_coordinator.delegation.exchange import (
     Answer,
     Asked,
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+CANCEL_S: Final = 10.0
+"""So long is an agent asked to cancel a task before that is given up."""
 TRANSIENT_CODES: Final = frozenset({"system_unavailable"})
 """Failures of a Parley agent that pass: with an idempotent skill, a workflow may try again."""
 
@@ -84,32 +86,29 @@ class Delegation:
             WorkflowError: The call has failed for good; the caller journals it.
         """
         first = log.recall(call.place, "intended") is None
-        choice = await self._intend(call, log)
-        if choice is None:
+        chosen = await self._intend(call, log)
+        if chosen is None:
             return await self._agent_missing(call, log)
+        choice, client = chosen
         left = self._patience
         if call.deadline is not None:
             left = min(left, call.deadline - log.now())
             if left <= timedelta(0):
                 raise await self._overdue(call, log, choice)
-        talk = Conversation(
-            client=self._connect(choice.card),
-            card=choice.card,
-            log=log,
-            place=call.place,
-            context=message_id(log.run_id, call.place, "context"),
-        )
-        if resend and log.recall(call.place, f"resent.{resend}") is None:
-            await log.append(call.place, f"resent.{resend}", {})
-            first = True
+        exchange = Exchange(call, log, choice, self._conversation(client, choice, log, call.place))
+        anew = bool(resend) and log.recall(call.place, f"resent.{resend}") is None
+        if anew:
+            await log.append(call.place, f"resent.{resend}", {}, exclusive=True)
         self._routing.busy(choice.card.name, +1)
         try:
             async with asyncio.timeout(left.total_seconds()):
-                reply = await Exchange(call, log, choice, talk).carry_on(answer, first=first)
+                reply = await exchange.carry_on(answer, first=first, anew=anew)
         except TimeoutError:
             await log.flush()
             if call.deadline is not None and log.now() >= call.deadline:
                 raise await self._overdue(call, log, choice) from None
+            if exchange.never_began:
+                raise exchange.unreachable("it did not take the message in time") from None
             return Working(choice.card.name, pause(log, call.place))
         finally:
             self._routing.busy(choice.card.name, -1)
@@ -119,17 +118,26 @@ class Delegation:
 
     async def cancel(self, log: RunLog, place: Place) -> str:
         """Cancel the task at a place, best effort; returns what came of it, in words."""
-        intended, sent = log.recall(place, "intended"), log.recall(place, "sent")
-        if intended is None or sent is None:
+        intended = log.recall(place, "intended")
+        if intended is None:
             return "nothing was sent"
         name = str(intended.body["agent"]["name"])
         try:
-            choice = await self._routing.named(name, str(intended.body["skill"]))
-            if choice is None:
-                return f"{name} is not in the registry any more"
-            task = await self._connect(choice.card).cancel_task(str(sent.body["task"]))
-        except ParleyError as exc:
-            return f"{name} could not cancel: {exc.message}"
+            async with asyncio.timeout(CANCEL_S):
+                choice = await self._routing.named(name, str(intended.body["skill"]))
+                if choice is None:
+                    return f"{name} is not in the registry any more; its task may be running"
+                client = self._connect(choice.card)
+                task_id = log.task_at(place)
+                if task_id is None:
+                    talk = self._conversation(client, choice, log, place)
+                    found = await talk.find(str(intended.body["message"]))
+                    if found is None:
+                        return f"{name} shows no task for it; it may be running"
+                    task_id = found.id
+                task = await client.cancel_task(task_id)
+        except (ParleyError, ForeignTaskError, TimeoutError) as exc:
+            return f"{name} could not cancel: {exc or 'no answer in time'}"
         return results.state_name(task.status.state)
 
     async def cancel_below(self, log: RunLog, path: str) -> None:
@@ -138,15 +146,23 @@ class Delegation:
             outcome = await self.cancel(log, place)
             await log.append(place, "cancelled", {"outcome": outcome})
 
-    async def _intend(self, call: Call, log: RunLog) -> Choice | None:
-        """Return the agent of this place; it is chosen once and durably.
+    def _conversation(
+        self, client: AgentClient, choice: Choice, log: RunLog, place: Place
+    ) -> Conversation:
+        context = message_id(log.run_id, place, "context")
+        return Conversation(client=client, card=choice.card, log=log, place=place, context=context)
 
-        None: it was chosen before, and the registry cannot be asked for it now.
+    async def _intend(self, call: Call, log: RunLog) -> tuple[Choice, AgentClient] | None:
+        """Return the agent of this place and a client for it; it is chosen once and durably.
+
+        None: it was chosen before, and cannot be spoken to now.
         """
         intended = log.recall(call.place, "intended")
         if intended is not None:
+            name = str(intended.body["agent"]["name"])
             try:
-                return await self._routing.named(str(intended.body["agent"]["name"]), call.function)
+                known = await self._routing.named(name, call.function)
+                return None if known is None else (known, self._connect(known.card))
             except ParleyError as exc:
                 logger.warning("run %s waits for the registry: %s", log.run_id, exc.message)
                 return None
@@ -163,6 +179,12 @@ class Delegation:
                     instance=call.place.path,
                 )
         card = choice.card
+        try:
+            client = self._connect(card)
+        except ParleyError as exc:
+            raise WorkflowError(
+                Standard.CONFIGURATION, f"{card.name} cannot be spoken to", exc.message
+            ) from exc
         await log.append(
             call.place,
             "intended",
@@ -180,8 +202,9 @@ class Delegation:
                 "message": message_id(log.run_id, call.place),
                 "context": message_id(log.run_id, call.place, "context"),
             },
+            exclusive=True,
         )
-        return choice
+        return choice, client
 
     async def _agent_missing(self, call: Call, log: RunLog) -> Working:
         """The registry can't be asked for the agent, or has lost it: wait until the deadline."""

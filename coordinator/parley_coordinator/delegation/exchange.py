@@ -92,20 +92,28 @@ class Exchange:
         self._talk = talk
         self._untouched = False
         self._forgotten = False
+        self._in_flight = False
         self._tries = 0
 
+    @property
+    def never_began(self) -> bool:
+        """Whether it is certain that nothing has reached the agent."""
+        return self._untouched and not self._in_flight
+
     async def carry_on(
-        self, answer: Answer | None, *, first: bool
+        self, answer: Answer | None, *, first: bool, anew: bool = False
     ) -> Task | Message | Working | Uncertain:
         """Go on until there is nothing more to do now.
 
         Args:
             first: Nothing has left for the agent yet.
+            anew: A person has ruled that it did not run: what is known of a task does not count.
 
         Raises:
             WorkflowError: It is known that the step failed, or that it never began.
         """
-        self._untouched = first
+        self._untouched = first or anew
+        self._forgotten = anew
         while True:
             try:
                 return await self._attempt(answer)
@@ -123,17 +131,22 @@ class Exchange:
 
     async def _attempt(self, answer: Answer | None) -> Task | Message | Uncertain:
         opening = self._opening()
-        if self._forgotten:
+        if not self._forgotten:
+            task = self._log.task_at(self._call.place)
+            if task is None and not self._untouched and not self._choice.card.dedupes:
+                await self._talk.find(opening.message_id)
+                task = self._log.task_at(self._call.place)
+                if task is None and not self._choice.skill.idempotent:
+                    return self._uncertain("the answer was lost, and the agent has no such task")
+            if task is not None:
+                return await self._go_on(task, answer)
+        known = self._log.task_at(self._call.place)
+        self._in_flight = True
+        try:
             return await self._talk.send(opening)
-        sent = self._log.recall(self._call.place, "sent")
-        if sent is None and not self._untouched and not self._choice.card.dedupes:
-            await self._talk.find(opening.message_id)
-            sent = self._log.recall(self._call.place, "sent")
-            if sent is None and not self._choice.skill.idempotent:
-                return self._uncertain("the answer was lost, and the agent has no such task")
-        if sent is not None:
-            return await self._go_on(str(sent.body["task"]), answer)
-        return await self._talk.send(opening)
+        finally:
+            # A new task id is what to go on with from here; the old one stays forgotten.
+            self._forgotten = self._forgotten and self._log.task_at(self._call.place) == known
 
     async def _go_on(self, task_id: str, answer: Answer | None) -> Task | Message:
         """Follow a known task, and hand over the answer if it still waits for it."""
@@ -150,7 +163,7 @@ class Exchange:
         place = self._call.place
         key = message_id(self._log.run_id, place, f"answer-{answer.ordinal}")
         body = {"message": key, "to": answer.to}
-        await self._log.append(place, f"relayed.{answer.ordinal}", body)
+        await self._log.append(place, f"relayed.{answer.ordinal}", body, exclusive=True)
         return results.answer_message(
             message_id=key, task=task.id, context_id=task.context_id, values=answer.values
         )
@@ -158,9 +171,10 @@ class Exchange:
     async def _recover(self, exc: AgentError) -> Working | Uncertain | None:
         """Decide what an error means; None: it was waited for, try again."""
         if exc.disposition == "final":
-            if self._log.recall(self._call.place, "sent") is not None:
-                return self._uncertain(f"the agent has the task, and refuses: {exc.message}")
+            if not self._untouched or self._log.task_at(self._call.place) is not None:
+                return self._uncertain(f"it may have begun, and the agent refuses: {exc.message}")
             raise self._refused(exc) from exc
+        self._in_flight = self._in_flight and exc.disposition != "retry"
         self._untouched = self._untouched and exc.disposition == "retry"
         if self._tries >= len(BACKOFF_S):
             return self._give_up(exc)
@@ -174,15 +188,19 @@ class Exchange:
         """Out of tries: an error if nothing was sent, else wait for the agent to come back."""
         name = self._choice.card.name
         if self._untouched:
-            raise WorkflowError(
-                Standard.COMMUNICATION,
-                f"{name} could not be reached",
-                exc.message,
-                status=503,
-                instance=self._call.place.path,
-            ) from exc
+            raise self.unreachable(exc.message) from exc
         logger.warning("run %s waits for %s: %s", self._log.run_id, name, exc.message)
         return Working(name, pause(self._log, self._call.place))
+
+    def unreachable(self, detail: str) -> WorkflowError:
+        """Return the error of a step that certainly did not begin."""
+        return WorkflowError(
+            Standard.COMMUNICATION,
+            f"{self._choice.card.name} could not be reached",
+            detail,
+            status=503,
+            instance=self._call.place.path,
+        )
 
     def _refused(self, exc: AgentError) -> WorkflowError:
         return WorkflowError(
@@ -194,11 +212,11 @@ class Exchange:
         )
 
     def _uncertain(self, why: str) -> Uncertain:
-        known = self._known() | {"why": why}
-        return Uncertain(self._choice.card.name, known)
-
-    def _known(self) -> dict[str, Any]:
-        return known(self._log, self._call.place)
+        schema = self._choice.skill.output_schema
+        return Uncertain(
+            self._choice.card.name,
+            {**known(self._log, self._call.place), "why": why, "outputSchema": schema},
+        )
 
     def _opening(self) -> Message:
         return results.delegation_message(
@@ -219,10 +237,10 @@ def message_id(run_id: str, place: Place, suffix: str = "") -> str:
 
 def known(log: RunLog, place: Place) -> dict[str, Any]:
     """What the journal knows of a call, for the person who has to decide about it."""
-    intended, sent = log.recall(place, "intended"), log.recall(place, "sent")
+    intended = log.recall(place, "intended")
     found: dict[str, Any] = {} if intended is None else dict(intended.body)
     found["intendedAt"] = "" if intended is None else intended.at.isoformat()
-    found["task"] = None if sent is None else sent.body.get("task")
+    found["task"] = log.task_at(place)
     return found
 
 

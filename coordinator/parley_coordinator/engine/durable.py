@@ -38,15 +38,17 @@ QUEUE: Final = "parley"
 _THREADS: Final = 8
 _QUEUE_POLL_S: Final = 0.2
 _RECOVERIES: Final = 1_000_000
-_LIVE: Final = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
+_LIVE: Final = frozenset({"ENQUEUED", "DELAYED"})
 
 
 class Standing(StrEnum):
     """What the queue knows of a segment."""
 
     UNKNOWN = "unknown"
+    RUNNING = "running"
+    """It runs in this process, or ran in one that died."""
     LIVE = "live"
-    """It runs, is queued, or sleeps."""
+    """It is queued, or sleeps."""
     OVER = "over"
 
 
@@ -122,14 +124,16 @@ class Durable:
         }
         await DBOS.enqueue_workflow_with_options_async(options, run_id, segment)
 
-    async def wake(self, run_id: str, segment: int) -> None:
-        """Let a parked segment run at once; nothing happens if it already does."""
-        await DBOS.set_workflow_delay_async(_id(run_id, segment), delay_seconds=0)
+    async def wake(self, run_id: str, segment: int, delay_s: float = 0) -> None:
+        """Let a parked segment run after `delay_s`; nothing happens if it already does."""
+        await DBOS.set_workflow_delay_async(_id(run_id, segment), delay_seconds=delay_s)
 
     async def standing(self, run_id: str, segment: int) -> Standing:
         status = await DBOS.get_workflow_status_async(_id(run_id, segment))
         if status is None:
             return Standing.UNKNOWN
+        if status.status == "PENDING":
+            return Standing.RUNNING
         return Standing.LIVE if status.status in _LIVE else Standing.OVER
 
     async def close(self) -> None:

@@ -19,6 +19,8 @@ from parley_coordinator.workflow.effects import NOTE_EXPIRED, NOTE_FORK_FAILED, 
 from parley_coordinator.workflow.errors import Standard, WorkflowError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from parley_wire.database import Database
     from sqlalchemy import Connection
 
@@ -58,9 +60,8 @@ class JournalEffects:
         except WorkflowError as exc:
             if exc.instance is None:
                 exc.instance = call.place.path
-            await self._log.append(
-                call.place, "failed", {"error": exc.as_json(), "title": call.title}
-            )
+            body = {"error": exc.as_json(), "title": call.title}
+            await self._log.append(call.place, "failed", body, also=self._close_items(call.place))
             raise
 
     async def human_task(self, call: Call) -> dict[str, Any]:
@@ -134,23 +135,48 @@ class JournalEffects:
                 if isinstance(result, Working):
                     self._wait_for_agent(call, result.agent, result.pause)
                 asked = await self._ask_about(call, ordinal, result)
-            answered = await self._decision(call, asked, f"answered.{ordinal}")
+            try:
+                answered = await self._decision(call, asked, f"answered.{ordinal}")
+            except WorkflowError:
+                await self._delegation.cancel(self._log, call.place)
+                raise
             if answered is None:
-                return await self._unanswered(call, asked)
+                answered = await self._unanswered(call, asked, ordinal)
             if asked.body["kind"] == "incident" and answered.body["outcome"] == "ran":
                 return await self._ruled(call, answered)
             told = await self._told(call, asked, answered, ordinal)
 
-    async def _unanswered(self, call: Call, asked: Entry) -> Any:
-        """Wait for the person; an agent that needs an authorization may go on by itself."""
-        item_id = asked.body["item"]
-        if asked.body["kind"] != "auth":
-            self._wait("item", asked, until=call.deadline, subject=item_id)
+    async def _unanswered(self, call: Call, asked: Entry, ordinal: int) -> Entry:
+        """Wait for the person; an agent that needs an authorization may go on by itself.
+
+        Returns:
+            That the agent went on, as the answer to its question.
+        """
+        item_id, kind = asked.body["item"], asked.body["kind"]
+        if kind != "auth":
+            until = None if kind == "incident" else call.deadline
+            self._wait("item", asked, until=until, subject=item_id)
         result = await self._delegation.perform(call, self._log)
-        if isinstance(result, Output):
-            await self._database.write(lambda c: items.close(c, item_id, ItemState.WITHDRAWN))
-            return result.value
-        return self._wait("item", asked, until=self._log.now() + AUTH_POLL, subject=item_id)
+        if isinstance(result, Asked) and result.question.authorization:
+            look = self._log.now() + AUTH_POLL
+            until = look if call.deadline is None else min(look, call.deadline)
+            self._wait("item", asked, until=until, subject=item_id)
+        body = {
+            "item": item_id,
+            "outcome": "resumed",
+            "by": f"agent:{asked.body['agent']}",
+            "at": to_text(self._log.now()),
+            "digest": asked.body["digest"],
+            "comment": "",
+            "values": {},
+        }
+        return await self._log.append(
+            call.place, f"answered.{ordinal}", body, also=self._close_items(call.place)
+        )
+
+    def _close_items(self, place: Place) -> Callable[[Connection], None]:
+        """Withdraw what is still open at exactly this place; for the transaction that ends it."""
+        return lambda connection: items.withdraw_at(connection, self._run.id, place)
 
     async def _told(self, call: Call, asked: Entry, answered: Entry, ordinal: int) -> _Told:
         """Turn a decision into what the agent is told.
@@ -218,6 +244,7 @@ class JournalEffects:
             "digest": item.digest,
             "candidates": item.candidates,
             "excluded": item.excluded,
+            "agent": item.origin.get("agent", ""),
             "key": key,
         }
         return await self._log.append(place, kind, body, also=lambda c: items.insert(c, item))

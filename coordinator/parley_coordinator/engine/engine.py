@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 ROOT: Final = Place(path="")
 FOREVER: Final = timedelta(days=3650)
 """How long a run sleeps that only a person can wake."""
+STOPPING_S: Final = 5.0
+"""So long does a cancellation wait for what is under way to stop."""
 TROUBLE: Final = (1, 2, 5, 10, 30, 60)
 """Seconds until a run is tried again that could not be advanced for a reason of ours."""
 
@@ -78,6 +80,7 @@ class Engine:
         self._active: dict[str, asyncio.Task[None]] = {}
         self._trouble: dict[str, int] = {}
         self._watches: dict[str, list[Watch]] = {}
+        self._suspects: set[tuple[str, int]] = set()
 
     async def launch(self) -> None:
         """Start the queue; what a crash has interrupted goes on."""
@@ -90,18 +93,32 @@ class Engine:
         A crash between a run's row and the queue leaves such runs, and so does a database that
         failed twice in a row.
         """
+        suspects, self._suspects = self._suspects, set()
         found = 0
-        for run_id, segment in await self._database.read(runs.unfinished):
+        for run_id, segment, has_news in await self._database.read(runs.unfinished):
             match await self._durable.standing(run_id, segment):
                 case Standing.UNKNOWN:
                     await self._durable.start(run_id, segment)
                 case Standing.OVER if run_id not in self._active:
                     await self._try_again(run_id, segment)
+                case Standing.RUNNING if run_id not in self._active:
+                    # It may be just about to begin; one that is found so twice is not.
+                    if (run_id, segment) not in suspects:
+                        self._suspects.add((run_id, segment))
+                        continue
+                    await self._try_again(run_id, segment)
+                case Standing.LIVE if has_news:
+                    await self._durable.wake(run_id, segment)
                 case _:
                     continue
             found += 1
-            logger.warning("run %s was not on the queue, it goes on", run_id)
+            logger.warning("run %s was not on its way, it goes on", run_id)
         return found
+
+    async def tidy(self) -> None:
+        """Cancel what a crash has left open at agents after a run had ended."""
+        for run_id in await self._database.read(runs.ended_with_open_tasks):
+            await self._cancel_tasks(run_id)
 
     async def close(self) -> None:
         await self._durable.close()
@@ -124,6 +141,8 @@ class Engine:
         active = self._active.get(run_id)
         if active is not None:
             active.cancel("the run was cancelled")
+            # What it has sent is in the journal once it has ended.
+            await asyncio.wait({active}, timeout=STOPPING_S)
         await self._cancel_tasks(run_id)
         self.changed(run_id, state=True)
 
@@ -149,6 +168,10 @@ class Engine:
         """Carry a run as far as it goes now. The process edge of the engine: nothing escapes."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - we are in a coroutine
+        # After a crash, the segment that was interrupted and the one that it had parked may both
+        # come: one after the other, so that the second one finds what the first one did.
+        while (active := self._active.get(run_id)) is not None:
+            await asyncio.wait({active})
         self._active[run_id] = task
         try:
             await self._advance(run_id, segment)
@@ -251,6 +274,8 @@ class Engine:
         now = self._now()
         wait = Wait(kind="engine", path="", since=now, until=now + timedelta(seconds=delay))
         await self._durable.park(run_id, segment + 1, delay)
+        # It may have been parked already, for longer, by the advance that failed after that.
+        await self._durable.wake(run_id, segment + 1, delay)
         await self._database.write(
             lambda c: runs.park(c, run_id, segment + 1, [wait.as_json()], now)
         )

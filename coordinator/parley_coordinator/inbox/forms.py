@@ -56,7 +56,9 @@ def check_form(schema: Any) -> dict[str, Any]:
     required = schema.get("required", [])
     if not isinstance(properties, dict) or len(properties) > MAX_FIELDS:
         raise UnrenderableFormError(f"a form has an object of at most {MAX_FIELDS} properties")
-    if not isinstance(required, list) or not all(name in properties for name in required):
+    if not isinstance(required, list) or not all(
+        isinstance(name, str) and name in properties for name in required
+    ):
         raise UnrenderableFormError("a form may require only properties that it has")
     for name, field in properties.items():
         _check_field(name, field)
@@ -95,11 +97,15 @@ def _check_field(name: str, field: Any) -> None:
         raise UnrenderableFormError(
             f"the field {name[:80]!r} may not use {sorted(map(str, extra))[0][:40]!r}"
         )
+    for words in ("title", "description", "format"):
+        if not isinstance(field.get(words, ""), str):
+            raise UnrenderableFormError(f"{words} of {name[:80]!r} is not text")
     if field.get("format", "email") not in _FORMATS:
         raise UnrenderableFormError(f"the field {name[:80]!r} has an unknown format")
-    enum = field.get("enum", ["x"])
-    if not isinstance(enum, list) or not enum or not all(isinstance(e, str) for e in enum):
-        raise UnrenderableFormError(f"the choices of {name[:80]!r} are not strings")
+    for choices in ("enum", "enumNames"):
+        found = field.get(choices, ["x"])
+        if not isinstance(found, list) or not found or not all(isinstance(e, str) for e in found):
+            raise UnrenderableFormError(f"the choices of {name[:80]!r} are not strings")
     for bound in ("minLength", "maxLength", "minimum", "maximum"):
         if bound in field and (
             isinstance(field[bound], bool) or not isinstance(field[bound], int | float)

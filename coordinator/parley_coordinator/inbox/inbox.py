@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING, Any, Final
 
 from parley_cards import strict_json
 from parley_cards.errors import ParleyError
@@ -29,6 +30,7 @@ from parley_coordinator.model import (
 from parley_coordinator.store import items, journal, runs
 from parley_coordinator.store.cursor import read_cursor, write_cursor
 from parley_coordinator.store.tables import to_text
+from parley_coordinator.workflow.schemas import problems
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,7 +39,11 @@ if TYPE_CHECKING:
     from parley_wire.database import Database
     from sqlalchemy import Connection
 
-MAX_COMMENT = 4_000
+logger = logging.getLogger(__name__)
+
+MAX_COMMENT: Final = 4_000
+WITHOUT_VALUES: Final = frozenset({"decline", "stop", "resend"})
+"""Outcomes of our own questions that need no values; an approval's outcomes are the workflow's."""
 
 
 class Inbox:
@@ -134,7 +140,9 @@ class Inbox:
         require(principal, Permission.ITEM_DECIDE)
         _check_eligible(principal, item)
         if item.state.final:
-            return _settled(item, principal, outcome, digest)
+            settled = _settled(item, principal, outcome, digest)
+            await self._wake(item.run_id)
+            return settled
         if digest != item.digest:
             raise StaleDigestError(item_id=item.id, current=item.digest)
         if outcome not in item.outcomes:
@@ -145,9 +153,9 @@ class Inbox:
         if len(comment) > MAX_COMMENT:
             raise InvalidDecisionError(f"the comment is longer than {MAX_COMMENT} characters")
         if item.kind is ItemKind.INCIDENT and outcome == "ran":
-            _check_result(values or {})
-        declined = outcome in ("decline", "stop", "resend")
-        checked = {} if declined else check_values(item.form, values or {})
+            _check_result(values or {}, item.proposal["known"].get("outputSchema"))
+        needs_none = item.kind is not ItemKind.APPROVAL and outcome in WITHOUT_VALUES
+        checked = {} if needs_none else check_values(item.form, values or {})
         decision = Decision(
             outcome=outcome,
             by=principal.subject,
@@ -158,8 +166,15 @@ class Inbox:
         )
         if not await self._database.write(lambda c: self._record(c, item, decision)):
             return _settled(await self.get(principal, item_id), principal, outcome, digest)
-        await self._signal(item.run_id)
+        await self._wake(item.run_id)
         return await self.get(principal, item_id)
+
+    async def _wake(self, run_id: str) -> None:
+        """Let the run go on. The decision is durable: if this fails, the sweep wakes the run."""
+        try:
+            await self._signal(run_id)
+        except Exception:
+            logger.exception("run %s was not woken; the next sweep does it", run_id)
 
     def _record(self, connection: Connection, item: WorkItem, decision: Decision) -> bool:
         stored = runs.get(connection, item.run_id)
@@ -210,14 +225,18 @@ def _check_eligible(principal: Principal, item: WorkItem) -> None:
         )
 
 
-def _check_result(values: dict[str, Any]) -> None:
+def _check_result(values: dict[str, Any], schema: dict[str, Any] | None) -> None:
+    """Refuse what an operator says a step has returned, unless it fits the skill's contract."""
     text = values.get("result")
     if not isinstance(text, str) or not text.strip():
         raise InvalidDecisionError("say what it returned: `result` as JSON")
     try:
-        strict_json.loads(text)
+        value = strict_json.loads(text)
     except ParleyError as exc:
         raise InvalidDecisionError(f"the result is not JSON: {exc.message}") from exc
+    found = [] if schema is None else problems(schema, value)
+    if found:
+        raise InvalidDecisionError(f"the result does not fit: {'; '.join(found)}", problems=found)
 
 
 def _settled(item: WorkItem, principal: Principal, outcome: str, digest: str) -> WorkItem:

@@ -13,6 +13,8 @@ from parley_coordinator.store.tables import CANDIDATE, ITEM, from_text, to_text
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
+    from parley_coordinator.model import Place
+
 _INSERT = text(
     """
     INSERT INTO item (id, version, kind, state, run_id, workflow, path, attempt, question, digest,
@@ -37,6 +39,10 @@ _CLOSE = text(
 _WITHDRAW = text(
     "UPDATE item SET state = 'withdrawn', version = version + 1"
     " WHERE run_id = :run_id AND state = 'ready' AND (path = :path OR path LIKE :below ESCAPE '\\')"
+)
+_WITHDRAW_AT = text(
+    "UPDATE item SET state = 'withdrawn', version = version + 1"
+    " WHERE run_id = :run_id AND state = 'ready' AND path = :path AND attempt = :attempt"
 )
 
 
@@ -91,6 +97,13 @@ def withdraw_below(connection: Connection, run_id: str, path: str) -> None:
     """Withdraw the open items of a run at `path` or below it; the empty path is the whole run."""
     escaped = path.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     connection.execute(_WITHDRAW, {"run_id": run_id, "path": path, "below": f"{escaped}/%"})
+
+
+def withdraw_at(connection: Connection, run_id: str, place: Place) -> None:
+    """Withdraw the open items of exactly this place."""
+    connection.execute(
+        _WITHDRAW_AT, {"run_id": run_id, "path": place.path, "attempt": place.attempt}
+    )
 
 
 def page(

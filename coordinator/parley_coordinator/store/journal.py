@@ -33,9 +33,9 @@ _LAST = text("SELECT coalesce(max(seq), 0) FROM journal WHERE run_id = :run_id")
 
 def append(
     connection: Connection, run_id: str, place: Place, kind: str, at: datetime, body: dict[str, Any]
-) -> None:
-    """Add a row; if one of this place and kind is there already, that one stands."""
-    connection.execute(
+) -> bool:
+    """Add a row; False if one of this place and kind is there already: that one stands."""
+    done = connection.execute(
         _APPEND,
         {
             "run_id": run_id,
@@ -46,6 +46,7 @@ def append(
             "body": json.dumps(body, separators=(",", ":")),
         },
     )
+    return done.rowcount == 1
 
 
 def read(connection: Connection, run_id: str, after: int = 0) -> list[Entry]:

@@ -55,7 +55,24 @@ _KEEP_REQUEST = text(
     "INSERT INTO request (caller, key, digest, run_id, at) VALUES (:caller, :key, :digest, :run_id, :at)"
 )
 _ASKED = text("SELECT 1 FROM candidate WHERE run_id = :run_id AND title = :title LIMIT 1")
-_UNFINISHED = text("SELECT id, segment FROM run WHERE state IN ('running', 'waiting')")
+_UNFINISHED = text(
+    """
+    SELECT id, segment,
+           EXISTS (SELECT 1 FROM journal WHERE run_id = run.id AND at > run.updated_at) AS has_news
+    FROM run WHERE state IN ('running', 'waiting')
+    """
+)
+_ENDED_WITH_OPEN_TASKS = text(
+    """
+    SELECT DISTINCT run.id FROM run JOIN journal AS begun ON begun.run_id = run.id
+    WHERE run.state IN ('completed', 'faulted', 'cancelled') AND begun.kind = 'intended'
+      AND NOT EXISTS (
+        SELECT 1 FROM journal AS ended
+        WHERE ended.run_id = begun.run_id AND ended.path = begun.path
+          AND ended.attempt = begun.attempt
+          AND ended.kind IN ('observed', 'failed', 'cancelled'))
+    """
+)
 
 
 class Request(NamedTuple):
@@ -139,9 +156,17 @@ def resume(connection: Connection, run_id: str, at: datetime) -> None:
     connection.execute(_RESUME, {"id": run_id, "at": to_text(at)})
 
 
-def unfinished(connection: Connection) -> list[tuple[str, int]]:
-    """Return id and segment of every run that is not in a final state."""
-    return [(row.id, row.segment) for row in connection.execute(_UNFINISHED)]
+def unfinished(connection: Connection) -> list[tuple[str, int, bool]]:
+    """Return every run that is not in a final state: id, segment, and whether it has news.
+
+    A run has news when a row came to its journal after it had parked: a decision.
+    """
+    return [(row.id, row.segment, bool(row.has_news)) for row in connection.execute(_UNFINISHED)]
+
+
+def ended_with_open_tasks(connection: Connection) -> list[str]:
+    """Return the ended runs that have sent something of which no end is known."""
+    return list(connection.execute(_ENDED_WITH_OPEN_TASKS).scalars())
 
 
 def asked(connection: Connection, run_id: str, titles: frozenset[str]) -> bool:

@@ -22,7 +22,8 @@ from a2a.types import (
     SubscribeToTaskRequest,
 )
 from a2a.utils.errors import InvalidParamsError, PushNotificationNotSupportedError
-from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+from google.protobuf.json_format import Error as ProtoJsonError
+from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message as ProtobufMessage
 from parley_cards.canonical import digest_bytes
 
@@ -232,7 +233,14 @@ def _usual(params: Any, types: dict[str, type], model: type[ProtobufMessage]) ->
         usual: dict[str, Any] = MessageToDict(
             ParseDict(params, model(), ignore_unknown_fields=True)
         )
-    except (ParseError, ValueError, TypeError, AttributeError, RecursionError) as exc:
+    except (
+        ProtoJsonError,
+        ArithmeticError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as exc:
         raise invalid("params", f"cannot be read: {str(exc)[:300]}") from exc
     return usual
 
