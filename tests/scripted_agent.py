@@ -42,6 +42,9 @@ class ScriptedAgent:
     """Refuse everything with 503."""
     lose_answers: int = 0
     """So many times: do the work, then cut the connection instead of answering."""
+    subscribes: bool = True
+    """Whether SubscribeToTask works; if not, it is refused as for a task that has ended."""
+    binding: str = "JSONRPC"
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -72,7 +75,11 @@ class ScriptedAgent:
             "description": "Does what it is told.",
             "version": "1.0.0",
             "supportedInterfaces": [
-                {"url": f"{self.url}/a2a", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}
+                {
+                    "url": f"{self.url}/a2a",
+                    "protocolBinding": self.binding,
+                    "protocolVersion": "1.0",
+                }
             ],
             "capabilities": {
                 "streaming": self.streaming,
@@ -110,7 +117,7 @@ class ScriptedAgent:
             found = [t for t in self.tasks.values() if t["contextId"] == params.get("contextId")]
             page = {"tasks": found, "nextPageToken": "", "pageSize": 50, "totalSize": len(found)}
             return _result(call["id"], page)
-        if method == "SubscribeToTask" and self.streaming:
+        if method == "SubscribeToTask" and self.streaming and self.subscribes:
             task = self.tasks[params["id"]]
             return StreamingResponse(self._follow(call["id"], task), media_type="text/event-stream")
         return _error(call["id"], -32004, "This operation is not supported")
@@ -177,7 +184,7 @@ class ScriptedAgent:
                 _say(task, "TASK_STATE_INPUT_REQUIRED", "which cost centre?")
             case "ask-form":
                 _say(task, "TASK_STATE_INPUT_REQUIRED", "which cost centre?", wanted["form"])
-            case "auth":
+            case "auth" | "auth-then-ask":
                 _say(task, "TASK_STATE_AUTH_REQUIRED", "sign in at the bank")
             case "unknown-state":
                 task["status"]["state"] = "TASK_STATE_UNSPECIFIED"
@@ -193,6 +200,13 @@ class ScriptedAgent:
 
     def _finish(self, task: dict[str, Any]) -> None:
         self._complete(task, {"done": True})
+
+    def ask_all(self) -> None:
+        """Every task that waits for an authorization asks for an answer instead."""
+        for task in self.tasks.values():
+            if task["status"]["state"] == "TASK_STATE_AUTH_REQUIRED":
+                task["metadata"]["asked"] += 1
+                _say(task, "TASK_STATE_INPUT_REQUIRED", "thanks, and which cost centre?")
 
     def finish_all(self) -> None:
         """Complete every task that works or waits."""

@@ -199,7 +199,7 @@ class WhyStep:
     path: str
     attempt: str
     kind: str
-    """`started, called, agent_failed, chose, asked, decided, expired, retried, caught, waited, set,
+    """`started, calling, called, agent_failed, failed, chose, asked, decided, expired, retried, caught, waited, set,
     completed, faulted, cancelled`."""
     at: datetime
     title: str

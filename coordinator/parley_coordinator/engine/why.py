@@ -21,7 +21,9 @@ def explain(run: Run, entries: list[Entry]) -> Why:
         kind, _, ordinal = entry.kind.partition(".")
         render = _RENDERERS.get(kind)
         if render is not None and ordinal != "expired" and not ordinal.endswith(".expired"):
-            steps.append(render(entry, _Siblings(by_key, entry)))
+            step = render(entry, _Siblings(by_key, entry))
+            if step is not None:
+                steps.append(step)
         elif render is not None:
             steps.append(_step(entry, "expired", "nobody decided before the deadline"))
     return Why(run=run, steps=steps)
@@ -55,6 +57,21 @@ def _started(entry: Entry, _: _Siblings) -> WhyStep:
     )
 
 
+def _intended(entry: Entry, sibling: _Siblings) -> WhyStep | None:
+    """A call that has no end yet; one that has is told by its end."""
+    if any(sibling(end) is not None for end in ("observed", "failed", "cancelled")):
+        return None
+    about = entry.body
+    sent = sibling("sent")
+    known = "no answer yet" if sent is None else "it has the task, no result yet"
+    return _step(
+        entry,
+        "calling",
+        f"{about.get('title') or about['skill']}: {about['agent']['name']} was asked, {known}",
+        agent=_agent(about, "" if sent is None else sent.body["task"]),
+    )
+
+
 def _observed(entry: Entry, sibling: _Siblings) -> WhyStep:
     intended = sibling("intended")
     about = intended.body if intended is not None else {}
@@ -80,9 +97,10 @@ def _failed(entry: Entry, sibling: _Siblings) -> WhyStep:
     error = entry.body["error"]
     detail = f" ({error['detail']})" if error.get("detail") else ""
     sent = sibling("sent")
+    expired = str(error["type"]).endswith("/timeout")
     return _step(
         entry,
-        "agent_failed" if about else "expired",
+        "agent_failed" if about else "expired" if expired else "failed",
         f"{entry.body.get('title') or entry.path}: {error.get('title', 'failed')}{detail}",
         rule=str(error["type"]).rsplit("/", 1)[-1],
         agent=_agent(about, sent.body["task"] if sent is not None else "") if about else {},
@@ -189,7 +207,8 @@ def _cancelled(entry: Entry, _: _Siblings) -> WhyStep:
     )
 
 
-_RENDERERS: Final[dict[str, Callable[[Entry, _Siblings], WhyStep]]] = {
+_RENDERERS: Final[dict[str, Callable[[Entry, _Siblings], WhyStep | None]]] = {
+    "intended": _intended,
     "started": _started,
     "observed": _observed,
     "failed": _failed,

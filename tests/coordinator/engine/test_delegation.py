@@ -236,3 +236,112 @@ async def test_cancelling_a_run_cancels_its_remote_tasks(tmp_path: Path) -> None
         assert response.status_code == 200, response.text
         assert (await mesh.ended(run))["state"] == "cancelled"
         assert agent.cancelled == ["t-1"]
+
+
+async def test_an_agent_that_is_never_reached_is_an_error_and_no_incident(tmp_path: Path) -> None:
+    agent = ScriptedAgent(down=True)
+    async with world(tmp_path, {"act": CALL}, agent) as mesh:
+        run = await mesh.run("act", {"do": "complete"})
+
+        assert run["state"] == "faulted"
+        assert run["error"]["type"].endswith("/communication")
+        assert agent.runs == 0
+
+
+async def test_an_agent_that_nobody_can_speak_to_is_an_error_at_once(tmp_path: Path) -> None:
+    async with world(tmp_path, {"act": CALL}, ScriptedAgent(binding="GRPC")) as mesh:
+        run = await mesh.run("act", {})
+
+        assert run["error"]["type"].endswith("/configuration")
+        assert run["error"]["title"] == "vendor cannot be spoken to"
+
+
+async def test_an_incident_has_no_deadline_and_does_not_keep_the_run_busy(tmp_path: Path) -> None:
+    agent = ScriptedAgent(lists=False, lose_answers=1)
+    hasty = CALL.replace("seconds: 60", "seconds: 1")
+    async with world(tmp_path, {"act": hasty}, agent) as mesh:
+        run = await mesh.start("act", {"do": "complete"})
+        item = await mesh.item(run)
+
+        async def parked() -> Any:
+            return (await mesh.get(f"/v1/runs/{run}"))["waitingFor"]
+
+        (wait,) = await until(parked)
+
+        assert item["decideBy"] is None
+        assert (wait["kind"], wait["until"]) == ("item", None)
+
+
+async def test_a_ruling_to_resend_counts_although_a_task_is_known(tmp_path: Path) -> None:
+    agent = ScriptedAgent()
+    async with world(tmp_path, {"act": CALL}, agent) as mesh:
+        run = await mesh.start("act", {"do": "unknown-state"})
+        item = await mesh.item(run)
+        agent.tasks["t-1"]["metadata"]["wanted"]["do"] = "complete"
+        await mesh.decide(item, "resend", role="operator")
+
+        async def sent_again() -> bool:
+            return agent.runs == 2
+
+        await until(sent_again)
+        assert list(agent.ran.values()) == [2]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_a_forgotten_task_of_an_idempotent_skill_is_opened_once_more(
+    tmp_path: Path, *, streaming: bool
+) -> None:
+    agent = ScriptedAgent(idempotent=True, streaming=streaming)
+    async with world(tmp_path, {"act": CALL}, agent) as mesh:
+        run = await mesh.start("act", {"do": "work"})
+
+        async def waits() -> bool:
+            return (await mesh.get(f"/v1/runs/{run}"))["state"] == "waiting"
+
+        await until(waits)
+        first = agent.tasks.pop("t-1")
+
+        async def opened_again() -> bool:
+            return agent.runs == 2
+
+        await until(opened_again)
+        await until(waits)
+        agent.finish_all()
+
+        assert first["id"] == "t-1"
+        assert (await mesh.ended(run))["state"] == "completed"
+        assert agent.runs == 2
+
+
+async def test_a_subscription_that_is_refused_is_no_failure_of_the_step(tmp_path: Path) -> None:
+    agent = ScriptedAgent(streaming=True, subscribes=False)
+    async with world(tmp_path, {"act": CALL}, agent) as mesh:
+        run = await mesh.start("act", {"do": "work"})
+
+        async def waits() -> bool:
+            return (await mesh.get(f"/v1/runs/{run}"))["state"] == "waiting"
+
+        await until(waits)
+        agent.finish_all()
+
+        assert (await mesh.ended(run))["output"] == {"done": True}
+        assert agent.runs == 1
+
+
+async def test_a_step_under_way_is_told_by_why(tmp_path: Path) -> None:
+    agent = ScriptedAgent()
+    async with world(tmp_path, {"act": CALL}, agent) as mesh:
+        run = await mesh.start("act", {"do": "work"})
+
+        async def calling() -> Any:
+            steps = (await mesh.get(f"/v1/runs/{run}/why"))["steps"]
+            return steps[-1]["agent"].get("task") and steps[-1]
+
+        step = await until(calling)
+        agent.finish_all()
+        await mesh.ended(run)
+        after = (await mesh.get(f"/v1/runs/{run}/why"))["steps"]
+
+        assert step["kind"] == "calling"
+        assert step["title"] == "Act: vendor was asked, it has the task, no result yet"
+        assert [each["kind"] for each in after] == ["started", "called", "completed"]

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from parley_coordinator.governance.access import Principal, Role
+from parley_coordinator.inbox.inbox import Inbox
+from parley_coordinator.store.tables import METADATA
+from parley_wire.database import Database
 
 from tests.coordinator.world import CALL, world
 from tests.scripted_agent import ScriptedAgent
@@ -213,8 +218,21 @@ async def test_an_agent_may_ask_twice(tmp_path: Path) -> None:
         }
 
 
-async def test_a_form_that_cannot_be_shown_is_asked_as_text(tmp_path: Path) -> None:
-    hostile = {"type": "object", "properties": {"x": {"type": "string", "pattern": "^(a+)+$"}}}
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {"type": "object", "properties": {"x": {"type": "string", "pattern": "^(a+)+$"}}},
+        {"type": "object", "properties": {"x": {"$ref": "http://127.0.0.1:1/x"}}},
+        {"type": "object", "properties": {}, "required": [[]]},
+        {"type": "object", "properties": {"x": {"type": "string", "format": []}}},
+        {"type": "object", "properties": {"x": {"type": "string", "title": {"a": 1}}}},
+        {"type": "object", "properties": {"x": {"type": "string", "enum": [[]]}}},
+        {"type": "object", "properties": {str(n): {"type": "boolean"} for n in range(51)}},
+    ],
+)
+async def test_a_form_that_cannot_be_shown_is_asked_as_text(
+    tmp_path: Path, hostile: dict[str, Any]
+) -> None:
     async with world(tmp_path, {"act": CALL}, ScriptedAgent()) as mesh:
         run = await mesh.start("act", {"do": "ask-form", "form": hostile})
         item = await mesh.item(run)
@@ -272,3 +290,55 @@ async def test_strangers_see_neither_the_item_nor_the_run(tmp_path: Path) -> Non
 
         assert seen_item.status_code == seen_run.status_code == 404
         assert listed["runs"] == []
+
+
+async def test_an_agents_question_that_nobody_answers_in_time_cancels_its_task(
+    tmp_path: Path,
+) -> None:
+    agent = ScriptedAgent()
+    hasty = CALL.replace("seconds: 60", "seconds: 1")
+    async with world(tmp_path, {"act": hasty}, agent) as mesh:
+        run = await mesh.run("act", {"do": "ask"})
+
+        assert run["error"]["title"].startswith("nobody decided in time")
+        assert agent.cancelled == ["t-1"]
+
+
+async def test_an_agent_that_was_authorized_may_ask_something_else(tmp_path: Path) -> None:
+    agent = ScriptedAgent()
+    async with world(tmp_path, {"act": CALL}, agent) as mesh:
+        run = await mesh.start("act", {"do": "auth-then-ask"})
+        auth = await mesh.item(run)
+        agent.ask_all()
+        await mesh.decide(auth, "done", role="operator")
+
+        async def question() -> dict[str, Any]:
+            while (item := await mesh.item(run))["kind"] != "input":
+                pass
+            return item
+
+        item = await asyncio.wait_for(question(), 20)
+        await mesh.decide(item, "answer", values={"text": "4711"})
+
+        assert (await mesh.ended(run))["output"] == {"answers": [{"text": "4711"}]}
+        assert (await mesh.get(f"/v1/items/{auth['id']}"))["state"] == "decided"
+
+
+async def test_a_decision_whose_wake_up_was_lost_is_found_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    """The process died between the decision's commit and the wake-up of the run."""
+
+    async def lost(_: str) -> None:
+        """Die here."""
+
+    async with world(tmp_path, {"ask": ASK}) as mesh:
+        run = await mesh.start("ask", {"amount": "1.00"})
+        item = await mesh.item(run)
+        database = Database(f"sqlite:///{tmp_path / 'coordinator.db'}", METADATA)
+        inbox = Inbox(database, now=lambda: datetime.now(UTC), signal=lost)
+        person = Principal(subject="approver", roles=frozenset({Role.APPROVER}))
+        await inbox.decide(person, item["id"], outcome="approved", digest=item["digest"])
+        await database.aclose()
+    async with world(tmp_path, {"ask": ASK}) as mesh:
+        assert (await mesh.ended(run))["output"]["outcome"] == "approved"
