@@ -43,7 +43,7 @@ def create_app(
         DatabaseUnusableError: If the file is no registry's database.
     """
     patience = timing or Timing()
-    database = Database(database_url, metadata)
+    database = Database(database_url, metadata, sole=True)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -245,3 +245,16 @@ async def test_a_prepared_statement_gives_what_the_statement_gives(database: Dat
     assert await database.write(write) == ["a", "c"]
     with pytest.raises(KeyError):
         await database.read(finding.run)
+
+
+async def test_a_file_that_one_service_owns_is_refused_to_another_until_it_is_closed(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path / 'owned.db'}"
+    first = Database(url, MetaData(), sole=True)
+
+    with pytest.raises(DatabaseUnusableError, match="another process is using"):
+        Database(url, MetaData(), sole=True)
+
+    await first.aclose()
+    await Database(url, MetaData(), sole=True).aclose()

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from sqlalchemy import (
     ClauseElement,
@@ -93,13 +95,17 @@ class Database:
 
     Args:
         url: `sqlite:///relative.db` or `sqlite:////absolute.db`; the directory must exist.
+        sole: Refuse a file that another owner has, and keep others away until closed. For services
+            that take up unfinished work when they start: two of them would both do it.
 
     Raises:
-        DatabaseUnusableError: If the file cannot be opened, is no database, or is of another version.
+        DatabaseUnusableError: If the file cannot be opened, is no database, is of another version,
+            or is somebody else's.
     """
 
-    def __init__(self, url: str, metadata: MetaData) -> None:
+    def __init__(self, url: str, metadata: MetaData, *, sole: bool = False) -> None:
         self._engine = _engine(url)
+        self._lock = _lock(self._engine) if sole else None
         self._closed = False
         self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._local = threading.local()
@@ -109,9 +115,11 @@ class Database:
             _prepare(self._writer, metadata)
         except DBAPIError as exc:
             self._engine.dispose()
+            self._unlock()
             raise DatabaseUnusableError(f"{url} cannot be used: {exc.orig}") from exc
         except DatabaseUnusableError:
             self._writer.close()
+            self._unlock()
             raise
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="db-read")
         self._thread = threading.Thread(target=self._work, name="db-write", daemon=True)
@@ -160,6 +168,11 @@ class Database:
             connection.close()
         self._writer.close()
         self._engine.dispose()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
 
     def _read(self, fn: Callable[[Connection], T]) -> T:
         connection: Connection | None = getattr(self._local, "connection", None)
@@ -229,6 +242,23 @@ def _announce(batch: list[_Job[Any]]) -> None:
 def _settle(jobs: list[_Job[Any]]) -> None:
     for job in jobs:
         job.settle()
+
+
+def _lock(engine: Engine) -> IO[str]:
+    """Take the lock file beside the database; the kernel gives it back when the process dies."""
+    path = Path(f"{engine.url.database}.lock")
+    try:
+        handle = path.open("w")
+    except OSError as exc:
+        raise DatabaseUnusableError(f"cannot write {path}: {exc.strerror}") from exc
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        handle.close()
+        raise DatabaseUnusableError(
+            f"another process is using {engine.url.database}; stop it, or use another home"
+        ) from exc
+    return handle
 
 
 def _engine(url: str) -> Engine:

@@ -53,7 +53,7 @@ def create_erp_app(
     Raises:
         DatabaseUnusableError: If the database cannot be opened.
     """
-    database = Database(database_url, metadata)
+    database = Database(database_url, metadata, sole=True)
     ledger = Ledger(database, now=now)
     server = create_server("erp", version=_VERSION, tools=tools(ledger))
     mcp = server.streamable_http_app(

@@ -63,7 +63,7 @@ def create_agent_app(
     @asynccontextmanager
     async def running(app: Starlette) -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
-            database = Database(database_url, metadata)
+            database = Database(database_url, metadata, sole=True)
             stack.push_async_callback(database.aclose)
             service = TaskService(
                 card, executor, TaskStore(database), after_restart=resume, now=now
