@@ -22,6 +22,6 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line."""
-    from parley_coordinator.cli.commands import run  # noqa: PLC0415 - see above
+    from parley_coordinator.cli.edge import run  # noqa: PLC0415 - see above
 
     run()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
@@ -21,8 +23,15 @@ if TYPE_CHECKING:
 
 TIMEOUT_S: Final = 30.0
 ATTEMPTS: Final = 3
-"""Of a request that may safely be sent again."""
+"""Of a request that was sent and got no answer; every request here may safely be sent again."""
+CONNECT_PAUSES_S: Final = (0.2, 0.4, 0.8, 1.6, 2.0)
+"""Between attempts to connect: a coordinator that restarts is back before they are over."""
+FIRST_PAUSE_S: Final = 0.2
+LAST_PAUSE_S: Final = 2.0
+FOLLOW_PATIENCE_S: Final = 30.0
+"""So long, in pauses, a run is followed that nobody tells anything about."""
 MAX_PAGES: Final = 100
+_TOKEN = re.compile(r"[!-~]{1,500}")
 
 
 class Coordinator:
@@ -33,12 +42,15 @@ class Coordinator:
 
     def __init__(self, url: str, token: str) -> None:
         self._url = url.rstrip("/")
-        self._http = httpx.Client(
-            base_url=self._url,
-            headers={"authorization": f"Bearer {token}", "user-agent": "parley-cli"},
-            timeout=httpx.Timeout(TIMEOUT_S, connect=5),
-            trust_env=False,
-        )
+        try:
+            self._http = httpx.Client(
+                base_url=self._url,
+                headers={"authorization": f"Bearer {token}", "user-agent": "parley-cli"},
+                timeout=httpx.Timeout(TIMEOUT_S, connect=5),
+                trust_env=False,
+            )
+        except httpx.InvalidURL as exc:
+            raise UsageError(f"{url!r} is not an http(s) address; see --url") from exc
 
     def __enter__(self) -> Self:
         return self
@@ -83,8 +95,14 @@ class Coordinator:
         return found
 
     def events(self, run_id: str) -> Iterator[tuple[str, Any]]:
-        """Follow a run: yield `(event, data)` to its end, over as many connections as it takes."""
-        last, failures = "", 0
+        """Follow a run: yield `(event, data)` to its end, over as many connections as it takes.
+
+        Raises:
+            UnreachableError: If nothing came for `FOLLOW_PATIENCE_S`.
+            RefusedError
+        """
+        last, waited, pause = "", 0.0, FIRST_PAUSE_S
+        lost: httpx.TransportError | None = None
         while True:
             try:
                 with self._http.stream(
@@ -99,7 +117,7 @@ class Coordinator:
                         response.read()
                         raise _refused(response)
                     for event, event_id, data in _parsed(response.iter_lines()):
-                        last, failures = event_id or last, 0
+                        last, waited, pause = event_id or last, 0.0, FIRST_PAUSE_S
                         yield event, data
                         if event == "run" and data["state"] in (
                             "completed",
@@ -108,18 +126,19 @@ class Coordinator:
                         ):
                             return
             except httpx.TransportError as exc:
-                failures += 1
-                if failures >= ATTEMPTS:
-                    raise self._unreachable(exc) from exc
+                lost = exc
+            # Lost, or ended by a coordinator that stops.
+            if waited >= FOLLOW_PATIENCE_S:
+                raise self._unreachable(lost) from lost
+            time.sleep(pause)
+            waited, pause = waited + pause, min(pause * 2, LAST_PAUSE_S)
 
     def _sent(self, method: str, path: tuple[str, ...], **what: Any) -> Any:
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                response = self._http.request(method, _path(*path), **what)
-                break
-            except httpx.TransportError as exc:
-                if attempt == ATTEMPTS or isinstance(exc, httpx.ConnectError):
-                    raise self._unreachable(exc) from exc
+        try:
+            request = self._http.build_request(method, _path(*path), **what)
+        except (UnicodeError, ValueError) as exc:
+            raise UsageError("an option or argument holds text that cannot be sent") from exc
+        response = self._answer(request)
         if not response.is_success:
             raise _refused(response)
         try:
@@ -127,10 +146,25 @@ class Coordinator:
         except ValueError as exc:
             raise UnreachableError(f"what answers at {self._url} is no coordinator") from exc
 
-    def _unreachable(self, exc: httpx.TransportError) -> UnreachableError:
-        return UnreachableError(
-            f"no coordinator answers at {self._url} ({type(exc).__name__}); start one: parley up"
-        )
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        pauses = iter(CONNECT_PAUSES_S)
+        unanswered = 0
+        while True:
+            try:
+                return self._http.send(request)
+            except httpx.ConnectError as exc:
+                pause = next(pauses, None)
+                if pause is None:
+                    raise self._unreachable(exc) from exc
+                time.sleep(pause)
+            except httpx.TransportError as exc:
+                unanswered += 1
+                if unanswered == ATTEMPTS:
+                    raise self._unreachable(exc) from exc
+
+    def _unreachable(self, exc: httpx.TransportError | None) -> UnreachableError:
+        why = "" if exc is None else f" ({type(exc).__name__})"
+        return UnreachableError(f"no coordinator answers at {self._url}{why}; start one: parley up")
 
 
 def open_coordinator(url: str, home: Path, role: str) -> Coordinator:
@@ -143,6 +177,8 @@ def open_coordinator(url: str, home: Path, role: str) -> Coordinator:
         raise UsageError(f"{url!r} is not an http(s) address; see --url")
     given = settings.token()
     if given is not None:
+        if not _TOKEN.fullmatch(given):
+            raise UsageError("PARLEY_TOKEN is no token; it must be one word of ASCII characters")
         return Coordinator(url, given)
     if role not in {str(each) for each in Role}:
         raise UsageError(f"there is no account {role!r}; there are: {', '.join(Role)}")

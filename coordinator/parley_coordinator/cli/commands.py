@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import sys
+import re
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from parley_cards.errors import ParleyError
 
-from parley_coordinator.cli.errors import CommandError
+from parley_coordinator.cli.errors import UsageError
 from parley_coordinator.cli.settings import DEFAULT_HOME, DEFAULT_URL
 
 if TYPE_CHECKING:
@@ -25,6 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+_ID = re.compile(r"[\w.~-]{1,200}", re.ASCII)
 
 
 class Format(StrEnum):
@@ -43,22 +45,12 @@ Output = Annotated[Format, typer.Option("--output", "-o", help="What to print.")
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")]
 
 
-def run() -> None:
-    """Run the command line of this process; ends it with the status of the command."""
-    try:
-        app(prog_name="parley")
-    except CommandError as exc:
-        _fail(exc.message, exc.code, exc.exit_status)
-    except ParleyError as exc:
-        _fail(exc.message, exc.code, exc.face.exit)
-
-
-def _fail(message: str, code: str, exit_status: int) -> NoReturn:
-    from parley_coordinator.cli.output import clean
-
-    lines = [clean(line) for line in message.splitlines()] or [""]
-    sys.stderr.write("\n".join([f"parley: {lines[0]} [{code}]", *lines[1:]]) + "\n")
-    raise SystemExit(exit_status)
+def _an_id(given: str | None) -> str | None:
+    if given is not None and (not _ID.fullmatch(given) or ".." in given):
+        raise UsageError(
+            f"{given[:60]!r} is no id; take one that `parley runs` or `parley inbox` shows"
+        )
+    return given
 
 
 @app.command()
@@ -122,7 +114,9 @@ def demo(
 
 @app.command()
 def runs(
-    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Show this one.")] = None,
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="Show this one.", callback=_an_id)
+    ] = None,
     workflow: Annotated[str | None, typer.Option(help="Only of this workflow.")] = None,
     state: Annotated[StateName | None, typer.Option(help="Only in this state.")] = None,
     limit: Limit = 20,
@@ -149,7 +143,7 @@ def runs(
 
 @app.command()
 def why(
-    run_id: Annotated[str, typer.Argument(metavar="RUN")],
+    run_id: Annotated[str, typer.Argument(metavar="RUN", callback=_an_id)],
     *,
     every_value: Annotated[
         bool, typer.Option("--all", help="Also what the checks compared that passed.")
@@ -173,14 +167,19 @@ def why(
 
 @app.command()
 def inbox(
-    item_id: Annotated[str | None, typer.Argument(metavar="[ITEM]", help="Show this one.")] = None,
+    item_id: Annotated[
+        str | None, typer.Argument(metavar="[ITEM]", help="Show this one.", callback=_an_id)
+    ] = None,
     limit: Limit = 20,
     output: Output = Format.TABLE,
     role: As = "approver",
     home: Home = Path(DEFAULT_HOME),
     url: Url = DEFAULT_URL,
 ) -> None:
-    """List the open questions that this account may decide, or show one."""
+    """List the open questions that this account may see, newest first, or show one.
+
+    Who requested something may see the question and not decide it; `parley inbox ITEM` says who may.
+    """
     from parley_coordinator.cli import deciding
 
     with _coordinator(url, home, role) as coordinator:
@@ -191,18 +190,25 @@ def inbox(
 
 
 @app.command()
-def decide(  # noqa: PLR0917 - options are parameters
-    item_id: Annotated[str, typer.Argument(metavar="ITEM")],
+def decide(
+    item_id: Annotated[str, typer.Argument(metavar="ITEM", callback=_an_id)],
     outcome: Annotated[str, typer.Argument(help="One of the item's outcomes.")],
     comment: Annotated[str, typer.Option(help="Why; kept with the decision.")] = "",
     digest: Annotated[
         str | None,
-        typer.Option(help="Of what you read, or its beginning; refused if that has changed."),
+        typer.Option(
+            help="Of what you read, or its beginning; refused if that has changed."
+            " Left out, the question is shown and you are asked."
+        ),
     ] = None,
     fields: Annotated[
         list[str] | None,
         typer.Option("--set", help="One field of the form: key=value; JSON, or else a text."),
     ] = None,
+    *,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Decide what is open now, without being asked.")
+    ] = False,
     output: Output = Format.TABLE,
     role: As = "approver",
     home: Home = Path(DEFAULT_HOME),
@@ -212,6 +218,7 @@ def decide(  # noqa: PLR0917 - options are parameters
     from parley_coordinator.cli import deciding
 
     values = deciding.read_values(fields or [])
+    deciding.check_confirmable(digest=digest, yes=yes)
     with _coordinator(url, home, role) as coordinator:
         deciding.decide(
             coordinator,
@@ -219,6 +226,7 @@ def decide(  # noqa: PLR0917 - options are parameters
             outcome,
             comment=comment,
             digest=digest,
+            yes=yes,
             values=values,
             as_json=output is Format.JSON,
         )
@@ -242,7 +250,7 @@ def agents(
 
 @app.command()
 def cancel(
-    run_id: Annotated[str, typer.Argument(metavar="RUN")],
+    run_id: Annotated[str, typer.Argument(metavar="RUN", callback=_an_id)],
     reason: Annotated[str, typer.Option(help="Kept with the run.")] = "",
     output: Output = Format.TABLE,
     role: As = "operator",

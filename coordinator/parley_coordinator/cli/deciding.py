@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import re
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import typer
+from parley_cards import strict_json
+from parley_cards.strict_json import MalformedJsonError
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from parley_coordinator.cli.errors import RefusedError, UsageError
+from parley_coordinator.cli.errors import RefusedError, UndecidedError, UsageError
 from parley_coordinator.cli.output import (
     age,
     clean,
     console,
     moment,
+    narrow,
     print_json,
     print_table,
     short,
@@ -27,6 +31,8 @@ from parley_coordinator.cli.output import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
 
     from parley_coordinator.cli.client import Coordinator
 
@@ -40,6 +46,10 @@ def list_items(coordinator: Coordinator, *, limit: int, as_json: bool) -> None:
         print_json(found)
         return
     now = datetime.now(UTC)
+    if found and narrow():
+        for item in found:
+            _print_briefly(item, now)
+        return
     print_table(
         ["ITEM", "Question", "Asked", "Decide by"],
         [
@@ -57,17 +67,30 @@ def list_items(coordinator: Coordinator, *, limit: int, as_json: bool) -> None:
     )
 
 
+def _print_briefly(item: dict[str, Any], now: datetime) -> None:
+    """Print an open question on lines of its own: beside its id a narrow terminal has no room."""
+    out = console()
+    until = f", decide by {moment(item['decideBy']):%d %b %H:%M}" if item["decideBy"] else ""
+    out.print(text(item["id"]), soft_wrap=True)
+    out.print(Padding(text(item["title"], "bold"), (0, 0, 0, 2), expand=False))
+    out.print(Padding(text(item["reason"] or item["kind"], "dim"), (0, 0, 0, 2), expand=False))
+    asked = f"asked {age(item['createdAt'], now)} ago{until}"
+    out.print(Padding(text(asked, "dim"), (0, 0, 0, 2), expand=False))
+
+
 def show_item(coordinator: Coordinator, item_id: str, *, as_json: bool) -> None:
     item = coordinator.get("v1", "items", item_id)
     if as_json:
         print_json(item)
     else:
-        print_item(item)
+        print_item(item, console())
+        for outcome in item["outcomes"] if item["state"] == "ready" else []:
+            command = f"parley decide {item['id']} {outcome} --digest {short(item['digest'])}"
+            console().print(text(command), soft_wrap=True)
 
 
-def print_item(item: dict[str, Any]) -> None:
-    """Print everything that is needed to decide, and how to."""
-    out = console()
+def print_item(item: dict[str, Any], out: Console) -> None:
+    """Print everything that is needed to decide."""
     out.print(text(item["title"], "bold"))
     out.print(
         Text.assemble(text(f"item {item['id']}, {item['kind']}, ", "dim"), state(item["state"]))
@@ -95,9 +118,21 @@ def print_item(item: dict[str, Any]) -> None:
     out.print(text(f"proposal {item['digest']}", "dim"))
     if item["decision"] is not None:
         out.print(_receipt(item))
-    for outcome in item["outcomes"] if item["state"] == "ready" else []:
-        command = f"parley decide {item['id']} {outcome} --digest {short(item['digest'])}"
-        out.print(text(command), soft_wrap=True)
+
+
+def check_confirmable(*, digest: str | None, yes: bool) -> None:
+    """Refuse a decision on something that nobody was shown.
+
+    Raises:
+        UsageError: If there is no digest, no `--yes`, and no terminal to ask at.
+    """
+    if digest is not None and yes:
+        raise UsageError("give --digest or --yes, not both")
+    if digest is None and not yes and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(
+            "--digest says which proposal you have seen (`parley inbox ITEM` shows it);"
+            " --yes decides whatever is open now"
+        )
 
 
 def decide(
@@ -107,18 +142,24 @@ def decide(
     *,
     comment: str,
     digest: str | None,
+    yes: bool,
     values: dict[str, Any] | None,
     as_json: bool,
 ) -> None:
-    """Decide what is open now, or what `digest` says was read.
+    """Decide what `digest` says was read; without one, what is shown now on stderr.
 
     Raises:
+        UndecidedError: If the person who was asked did not confirm.
         UsageError: If `digest` is none.
         RefusedError: If the proposal is another one by now, or for what the coordinator says.
     """
     item = coordinator.get("v1", "items", item_id)
     if digest is not None:
         _check_digest(digest, item)
+    else:
+        print_item(item, console(stderr=True))
+        if not yes and not typer.confirm(f"Decide {outcome}?", err=True):
+            raise UndecidedError("nothing was decided")
     body = {"outcome": outcome, "digest": item["digest"], "comment": comment}
     if values is not None:
         body["values"] = values
@@ -140,8 +181,8 @@ def read_values(fields: Sequence[str]) -> dict[str, Any] | None:
         if not found or not name:
             raise UsageError(f"--set takes key=value, not {field[:60]!r}")
         try:
-            values[name] = json.loads(given)
-        except ValueError:
+            values[name] = strict_json.loads(given)
+        except MalformedJsonError:
             values[name] = given
     return values or None
 

@@ -7,6 +7,8 @@
     ├── UnreachableError  7 unreachable
     ├── RefusedError      the coordinator's own code; status from `FACES`
     ├── MeshError         7 mesh_not_ready
+    ├── MeshRunningError  6 mesh_running
+    ├── UndecidedError    2 not_confirmed
     └── RunFailedError    8 run_failed
 """
 
@@ -55,6 +57,20 @@ class MeshError(CommandError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code="mesh_not_ready", exit_status=7)
+
+
+class MeshRunningError(CommandError):
+    """Another mesh uses the same home."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="mesh_running", exit_status=6)
+
+
+class UndecidedError(CommandError):
+    """The person looked, and did not confirm."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="not_confirmed", exit_status=2)
 
 
 class RunFailedError(CommandError):

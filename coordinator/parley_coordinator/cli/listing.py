@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from rich.text import Text
+
 from parley_coordinator.cli.output import (
     age,
     clean,
     console,
     moment,
+    narrow,
     print_json,
     print_table,
     state,
@@ -19,7 +22,7 @@ from parley_coordinator.cli.output import (
 from parley_coordinator.cli.why import waits_for
 
 if TYPE_CHECKING:
-    from rich.text import Text
+    from collections.abc import Callable
 
     from parley_coordinator.cli.client import Coordinator
 
@@ -37,6 +40,24 @@ def list_runs(
         print_json(found)
         return
     now = datetime.now(UTC)
+    if narrow():
+        print_table(
+            ["RUN", "State", "Changed"],
+            [
+                (
+                    Text.assemble(
+                        text(run["id"]),
+                        "\n",
+                        text(f"{run['workflow']}, by {run['requestedBy']}", "dim"),
+                    ),
+                    _stands(run),
+                    text(f"{age(run['updatedAt'], now)} ago"),
+                )
+                for run in found
+            ],
+            empty="no runs",
+        )
+        return
     print_table(
         ["RUN", "Workflow", "State", "By", "Changed"],
         [
@@ -95,19 +116,21 @@ def list_agents(
     if as_json:
         print_json(found)
         return
+    cells: dict[str, Callable[[dict[str, Any]], Text]] = {
+        "AGENT": lambda agent: text(agent["name"]),
+        "Version": lambda agent: text(agent["version"]),
+        "Health": lambda agent: state(agent["health"]),
+        "Skills": lambda agent: text(
+            "\n".join(f"{each['id']}:{each['version']}" for each in agent["skills"])
+        ),
+        "Lease until": lambda agent: text(f"{moment(agent['leaseUntil']):%H:%M:%S}"),
+        "Address": lambda agent: text(agent["url"]),
+    }
+    if narrow():
+        del cells["Version"], cells["Lease until"]
     print_table(
-        ["AGENT", "Version", "Health", "Skills", "Lease until", "Address"],
-        [
-            (
-                text(agent["name"]),
-                text(agent["version"]),
-                state(agent["health"]),
-                text("\n".join(f"{each['id']}:{each['version']}" for each in agent["skills"])),
-                text(f"{moment(agent['leaseUntil']):%H:%M:%S}"),
-                text(agent["url"]),
-            )
-            for agent in found
-        ],
+        list(cells),
+        [[cell(agent) for cell in cells.values()] for agent in found],
         empty="no agents",
     )
 

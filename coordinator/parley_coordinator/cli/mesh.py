@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 import socket
@@ -11,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from parley_coordinator.cli.errors import MeshError, UsageError
+from parley_coordinator.cli.errors import MeshError, MeshRunningError, UsageError
 from parley_coordinator.cli.settings import child_environment, mesh_token
 from parley_coordinator.cli.supervisor import Child
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 PORT_BASE: Final = 8420
 AGENTS: Final = ("documents", "matching", "posting")
@@ -30,6 +31,7 @@ _OFFSETS: Final = {
 }
 _LOOPBACK: Final = "127.0.0.1"
 _TOKEN_FILE: Final = "mesh-token"  # noqa: S105 - a file's name
+_LOCK_FILE: Final = "up.lock"
 _WORKFLOW: Final = "invoice-exception"
 
 
@@ -49,6 +51,11 @@ class Mesh:
     pace_s: float = 0.0
     """Least duration of each agent's step; for demonstrations and drills."""
 
+    @property
+    def policy(self) -> Path:
+        """Thresholds of the matching agent."""
+        return self.workflows / _WORKFLOW / "policy.yaml"
+
     def url(self, name: str) -> str:
         return f"http://{_LOOPBACK}:{self.port(name)}"
 
@@ -57,17 +64,15 @@ class Mesh:
 
     def children(self, environ: Mapping[str, str] | None = None) -> list[Child]:
         """Return the processes; the coordinator last, because it needs the others."""
-        env = child_environment(environ) | {
+        env = {"PARLEY_POLICY": str(self.policy)} | child_environment(environ)
+        env |= {
             "PARLEY_HOME": str(self.home),
             "PARLEY_MESH_TOKEN": self.token,
             "PARLEY_WORKFLOWS": str(self.workflows),
-            "PARLEY_POLICY": str(self.workflows / _WORKFLOW / "policy.yaml"),
             "PYTHONUNBUFFERED": "1",
+            # Or `-m` would let a file of the current directory stand in for a module.
+            "PYTHONSAFEPATH": "1",
         }
-
-        policy = self.workflows / _WORKFLOW / "policy.yaml"
-        if policy.is_file():
-            env.setdefault("PARLEY_POLICY", str(policy))
 
         def child(name: str, module: str, *words: str, after: tuple[str, ...] = ()) -> Child:
             where = ("--port", str(self.port(name)), "--home", str(self.home))
@@ -97,6 +102,45 @@ class Mesh:
                 after=AGENTS,
             ),
         ]
+
+    def check_files(self) -> None:
+        """Refuse what no process could start with, however often it is tried.
+
+        Raises:
+            UsageError: If the folder of workflows or the policy is missing.
+            InvalidWorkflowError: With file, line and column.
+        """
+        from parley_coordinator.workflow.document import (  # noqa: PLC0415 - heavy, and only `up` checks
+            load_document,
+        )
+
+        documents = sorted(self.workflows.glob("*/workflow.yaml"))
+        if not documents:
+            raise UsageError(f"there is no NAME/workflow.yaml in {self.workflows}; see --workflows")
+        if not self.policy.is_file():
+            raise UsageError(f"there is no {self.policy}; the matching agent needs it")
+        for path in documents:
+            try:
+                raw = path.read_bytes()
+            except OSError as exc:
+                raise UsageError(f"cannot read {path}: {exc.strerror}") from exc
+            load_document(raw, source=str(path))
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only mesh of this home; the lock goes with the process, however it ends.
+
+        Raises:
+            MeshRunningError: If there is one already.
+        """
+        with (self.home / _LOCK_FILE).open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as exc:
+                raise MeshRunningError(
+                    f"a mesh is running in {self.home} already; stop it, or use another --home"
+                ) from exc
+            yield
 
     def check_ports(self) -> None:
         """Refuse to start where somebody listens already.

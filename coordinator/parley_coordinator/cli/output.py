@@ -45,6 +45,11 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=stream, width=width, highlight=False, soft_wrap=False, emoji=False)
 
 
+def narrow() -> bool:
+    """Whether stdout has less room than `WIDTH`: tables then need another layout."""
+    return console().width < WIDTH
+
+
 def clean(value: object) -> str:
     """Return text that a terminal shows and does not obey."""
     return _UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", str(value))

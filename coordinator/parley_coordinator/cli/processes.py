@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _LOG_LINES: Final = 8
 _LOG_BYTES: Final = 16_384
+_LINE_CHARS: Final = 300
 
 
 def _prepared_end_with_parent() -> Callable[[], object] | None:
@@ -54,6 +55,14 @@ def described(status: int) -> str:
     if status < 0:
         return f"was killed by {signal.Signals(-status).name}"
     return f"ended with status {status}"
+
+
+def last_line(log: Path, *, after: int) -> str:
+    """Return the last line that is not empty, of those that begin after so many bytes."""
+    with log.open("rb") as file:
+        file.seek(max(after, log.stat().st_size - _LOG_BYTES))
+        lines = file.read().decode("utf-8", "replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")[:_LINE_CHARS]
 
 
 def last_words(log: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from parley_coordinator.cli.client import Coordinator
 
+_KEY = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?")
+"""What may be an Idempotency-Key and travels in a header as it is."""
 _FINAL: Final = frozenset({"completed", "faulted", "cancelled"})
 _WORDS: Final = {
     "intended": "asks an agent",
@@ -68,14 +71,23 @@ def start(
 ) -> None:
     """Start a run and print it; with `wait`, once it has ended or needs a person.
 
+    Its id is on stderr as soon as it is known: what happens to this command later loses nothing.
+
     Raises:
+        UsageError: If `key` cannot be one.
         RunFailedError: If it was waited for and ended without success.
     """
+    if key is not None and not _KEY.fullmatch(key):
+        raise UsageError("--key takes 1 to 200 printable ASCII characters")
     # Sent again after a lost answer, the key makes it the same run.
-    headers = {"idempotency-key": key or f"cli-{uuid4()}"}
+    headers = {"idempotency-key": f"cli-{uuid4()}" if key is None else key}
     body = {"workflow": workflow, "input": given}
     run = coordinator.post("v1", "runs", body=body, headers=headers)
     if wait:
+        console(stderr=True).print(
+            text(f"run {run['id']} is started: parley why {run['id']}", "dim"),
+            soft_wrap=True,
+        )
         _follow(coordinator, run["id"])
         run = coordinator.get("v1", "runs", run["id"])
     if as_json:

@@ -23,7 +23,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Self
 
 from parley_coordinator.cli.errors import MeshError
-from parley_coordinator.cli.processes import END_WITH_PARENT, answers, described, last_words
+from parley_coordinator.cli.processes import (
+    END_WITH_PARENT,
+    answers,
+    described,
+    last_line,
+    last_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -78,6 +84,8 @@ class _Slot:
     false_starts: int = 0
     starts: int = 0
     last_death: str = ""
+    log_start: int = 0
+    """Size of the log when the process was last started."""
 
     @property
     def stopping(self) -> bool:
@@ -225,9 +233,15 @@ class Supervisor:
             slot.healthy.clear()
             slot.false_starts = 0 if was_healthy else slot.false_starts + 1
             slot.last_death = described(status)
+            said = (
+                last_line(self.log(slot.child.name), after=slot.log_start) if status > 0 else ""
+            )  # a process that is killed has not said why
+            last = f" ({said})" if said else ""
             delay_s = min(FIRST_DELAY_S * 2**slot.false_starts, LAST_DELAY_S)
             self._say(
-                slot.child.name, What.DIED, f"{slot.last_death}; starting again in {delay_s:.1f} s"
+                slot.child.name,
+                What.DIED,
+                f"{slot.last_death}{last}; starting again in {delay_s:.1f} s",
             )
             await asyncio.sleep(delay_s)
 
@@ -235,6 +249,7 @@ class Supervisor:
         """Run a child once; return its exit status."""
         child = slot.child
         with self.log(child.name).open("ab") as log:
+            slot.log_start = log.tell()
             slot.process = await asyncio.create_subprocess_exec(
                 *child.argv,
                 env=dict(child.env),

@@ -33,10 +33,14 @@ def run_mesh(mesh: Mesh) -> None:
     """Run `mesh` until SIGINT, SIGTERM or SIGHUP; what happens is told on stderr.
 
     Raises:
+        UsageError, InvalidWorkflowError: If it could never come up.
+        MeshRunningError: If one runs in the same home.
         MeshError: If a port is taken, or a process does not come up.
     """
-    mesh.check_ports()
-    asyncio.run(_run(mesh))
+    mesh.check_files()
+    with mesh.alone():
+        mesh.check_ports()
+        asyncio.run(_run(mesh))
 
 
 async def wait_for_agents(mesh: Mesh, *, timeout_s: float = START_TIMEOUT_S) -> None:

@@ -19,13 +19,36 @@ from parley_coordinator.web.operations import operations
 from parley_coordinator.web.rest import Rest, healthy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
 
     from parley_coordinator.governance.accounts import Accounts
+    from parley_coordinator.web.operations import Operation
     from parley_coordinator.web.ports import Agents, Inbox, Runs
+
+    Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _routes(table: Sequence[Operation]) -> list[Route]:
+    """Make one route per path, in the order of the table: a 405 lists the methods of a route."""
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for operation in table:
+        by_path.setdefault(operation.path, {})[operation.method] = operation.endpoint
+    return [
+        Route(path, _dispatched(endpoints), methods=list(endpoints))
+        for path, endpoints in by_path.items()
+    ]
+
+
+def _dispatched(endpoints: Mapping[str, Endpoint]) -> Endpoint:
+    async def dispatch(request: Request) -> Response:
+        # The route lets through what is in the table, and HEAD where there is GET.
+        method = "GET" if request.method == "HEAD" else request.method
+        return await endpoints[method](request)
+
+    return dispatch
 
 
 def create_app(
@@ -54,10 +77,7 @@ def create_app(
         routes=[
             Route("/healthz", healthy, methods=["GET"]),
             Route("/openapi.json", describe, methods=["GET"]),
-            *(
-                Route(operation.path, operation.endpoint, methods=[operation.method])
-                for operation in table
-            ),
+            *_routes(table),
             Mount(
                 "/workflows/{name}",
                 app=WorkflowAgents(runs=runs, inbox=inbox, public_url=public_url),

@@ -2,7 +2,7 @@
 
 Two kinds of event: `entry` is a row of the journal, its id the row's number, so that a client that
 reconnects with `Last-Event-ID` loses none and gets none twice; `run` is the run as it stands, sent
-first and whenever it has changed. The stream ends when the run has; a reconnect after the end gets
+after the rows that there are and whenever it has changed. The stream ends when the run has; a reconnect after the end gets
 204, on which an EventSource stops (HTML, 9.2.3).
 """
 
@@ -35,14 +35,18 @@ async def events_response(
     """Stream what happens to a run.
 
     Raises:
-        InvalidRequestError: If `last_event_id` is not a row number.
+        InvalidRequestError: If `last_event_id` is not the number of a row of this run.
         UnknownRunError: If the principal may not see the run.
     """
     after = _row(last_event_id)
     # Before the first byte of the response, so that an unknown run is a 404.
     run = await runs.get(principal, run_id)
-    if last_event_id and run.state.final and not await runs.journal(principal, run_id, after):
-        return Response(status_code=204)
+    if after:
+        rows = await runs.journal(principal, run_id, after - 1)
+        if not rows:
+            raise InvalidRequestError("Last-Event-ID is beyond the last event of this run")
+        if run.state.final and rows[-1].seq == after:
+            return Response(status_code=204)
     return StreamingResponse(
         _events(runs, principal, run_id, after, scope),
         media_type="text/event-stream",

@@ -3,73 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import sys
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.coordinator.web.serving import TOKENS, Served, serving
+from tests.coordinator.cli.shell import Ended, Shell
 
 pytestmark = pytest.mark.anyio
-
-
-@dataclass(frozen=True)
-class Ended:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-@dataclass(frozen=True)
-class Shell:
-    served: Served
-    home: Path
-
-    async def __call__(self, *words: str, stdin: bytes = b"", **env: str) -> Ended:
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("PARLEY_")}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-W",
-            "error",
-            "-m",
-            "parley_coordinator.cli",
-            *words,
-            env=inherited
-            | {"PARLEY_URL": self.served.url, "PARLEY_HOME": str(self.home), "COLUMNS": "200"}
-            | env,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(60):
-            out, err = await process.communicate(stdin)
-        assert process.returncode is not None
-        return Ended(process.returncode, out.decode(), err.decode())
-
-
-@pytest.fixture
-async def parley(anyio_backend: str, tmp_path: Path) -> AsyncIterator[Shell]:  # noqa: ARG001
-    tokens = tmp_path / "tokens.json"
-    tokens.write_text(json.dumps(TOKENS))
-    tokens.chmod(0o600)
-    async with serving() as served:
-        yield Shell(served, tmp_path)
 
 
 def refused(ended: Ended, status: int, code: str) -> None:
     assert ended.status == status, ended
     assert ended.out == ""
-    assert ended.err.startswith("parley: ")
-    assert f"[{code}]" in ended.err.splitlines()[0]
+    said = [line for line in ended.err.splitlines() if line.startswith("parley: ")]
+    assert len(said) == 1, ended
+    assert f"[{code}]" in said[0]
     assert "Traceback" not in ended.err
 
 
@@ -107,7 +56,7 @@ async def test_a_run_that_fails_while_it_is_waited_for_has_a_status_of_its_own(
     parley: Shell,
 ) -> None:
     run = (await parley("run", "review", "--set", "amount=500", "-o", "json")).json["id"]
-    await parley("decide", "item-1", "reject")
+    await parley("decide", "item-1", "reject", "--yes")
 
     again = await parley("run", "review", "--set", "amount=500", "--key", "k", "-o", "json")
     await parley("cancel", again.json["id"])
@@ -154,7 +103,20 @@ async def test_the_input_comes_from_a_file_from_stdin_and_from_fields(
         ("run", "review", "--set", "amount"),
         ("run", "review", "--set", "amount=@nowhere.xml"),
         ("run", "review", "--set", "amount=1", "--as", "king"),
+        ("run", "review", "--set", "amount=1", "--key", ""),
+        ("run", "review", "--set", "amount=1", "--key", "schlüssel"),
+        ("run", "review", "--set", "amount=1", "--key", "a\nb"),
+        ("run", "review", "--set", "amount=\udcff"),
+        ("runs", ""),
+        ("runs", ".."),
+        ("why", ""),
+        ("why", "a/../b"),
+        ("cancel", ""),
+        ("inbox", "a b"),
         ("decide", "item-1", "approve", "--digest", "xyz"),
+        ("decide", "item-1", "approve"),
+        ("decide", "item-1", "approve", "--yes", "--digest", "0" * 64),
+        ("decide", "", "approve", "--yes"),
     ],
 )
 async def test_a_command_that_makes_no_sense_says_so_in_one_line(
@@ -163,6 +125,8 @@ async def test_a_command_that_makes_no_sense_says_so_in_one_line(
     await parley("run", "review", "--set", "amount=500")
 
     refused(await parley(*words), 2, "usage")
+    assert len(parley.served.memory.runs) == 1
+    assert parley.served.memory.items["item-1"].decision is None
 
 
 async def test_each_kind_of_refusal_has_its_exit_status(parley: Shell) -> None:
@@ -172,10 +136,15 @@ async def test_each_kind_of_refusal_has_its_exit_status(parley: Shell) -> None:
     refused(await parley("run", "review", "--set", "a=1"), 2, "invalid_input")
     refused(await parley("why", "nope"), 5, "unknown_run")
     refused(await parley("cancel", run, "--as", "requester"), 4, "not_permitted")
-    refused(await parley("decide", "item-1", "approve", "--as", "operator"), 4, "not_eligible")
-    refused(await parley("decide", "item-1", "perhaps"), 2, "invalid_decision")
+    refused(
+        await parley("decide", "item-1", "approve", "--yes", "--as", "operator"), 4, "not_eligible"
+    )
+    refused(await parley("decide", "item-1", "perhaps", "--yes"), 2, "invalid_decision")
     refused(await parley("decide", "item-1", "approve", "--digest", "0" * 12), 6, "stale_digest")
     refused(await parley("runs", PARLEY_TOKEN="pt_wrong"), 3, "unauthenticated")
+    refused(await parley("runs", PARLEY_TOKEN="pt_\nX-Other: 1"), 2, "usage")
+    refused(await parley("runs", PARLEY_TOKEN="pt_ü"), 2, "usage")
+    refused(await parley("runs", PARLEY_URL="http://host:port"), 2, "usage")
     refused(await parley("runs", PARLEY_URL="http://127.0.0.1:9"), 7, "unreachable")
 
 

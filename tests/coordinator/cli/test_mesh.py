@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import shutil
 import socket
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
-from parley_coordinator.cli.errors import MeshError, UsageError
-from parley_coordinator.cli.mesh import AGENTS, find_workflows, open_mesh
+from parley_coordinator.cli.errors import MeshError, MeshRunningError, UsageError
+from parley_coordinator.cli.mesh import AGENTS, Mesh, find_workflows, open_mesh
+from parley_coordinator.errors import InvalidWorkflowError
+
+SHIPPED = Path(__file__).parents[3] / "workflows"
 
 
 def workflows(folder: Path) -> Path:
@@ -29,6 +34,46 @@ def test_a_mesh_is_six_processes_that_know_each_other(tmp_path: Path) -> None:
     assert matching.argv[matching.argv.index("--erp") + 1] == mesh.url("erp")
     assert all(child.env["PARLEY_MESH_TOKEN"] == mesh.token for child in children.values())
     assert all("PARLEY_PORT" not in child.env for child in children.values())
+
+
+def test_a_file_of_the_current_directory_stands_in_for_no_module(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise SystemExit('ran')\n")
+    mesh = open_mesh(tmp_path / "home", port_base=9100, workflows=workflows(tmp_path / "w"))
+
+    for child in mesh.children():
+        if child.name in ("registry", "coordinator"):
+            words = (*child.argv[:3], "--help")
+            done = subprocess.run(
+                words, cwd=tmp_path, env=child.env, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            assert "--home" in done.stdout
+
+
+def test_a_home_has_one_mesh_at_a_time(tmp_path: Path) -> None:
+    found = workflows(tmp_path / "w")
+    first, second = (open_mesh(tmp_path / "home", workflows=found) for _ in range(2))
+
+    with first.alone(), pytest.raises(MeshRunningError, match="running in"), second.alone():
+        pass
+    with second.alone():
+        pass
+
+
+def test_what_no_process_could_start_with_is_refused_at_once(tmp_path: Path) -> None:
+    def mesh(folder: Path) -> Mesh:
+        return open_mesh(tmp_path / "home", workflows=folder)
+
+    with pytest.raises(UsageError, match=r"no NAME/workflow\.yaml"):
+        mesh(tmp_path / "nowhere").check_files()
+    with pytest.raises(UsageError, match=r"policy\.yaml"):
+        mesh(workflows(tmp_path / "w")).check_files()
+    shipped = tmp_path / "shipped"
+    shutil.copytree(SHIPPED, shipped)
+    mesh(shipped).check_files()
+    workflows(shipped)
+    with pytest.raises(InvalidWorkflowError, match=r"one/workflow\.yaml:1:"):
+        mesh(shipped).check_files()
 
 
 def test_the_shared_token_is_made_once_and_kept_private(tmp_path: Path) -> None:

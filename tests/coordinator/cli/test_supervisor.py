@@ -96,6 +96,21 @@ async def test_a_child_that_is_killed_by_somebody_is_restarted_and_that_is_said(
         assert "SIGKILL" in died.detail
 
 
+async def test_what_a_child_said_last_is_told_with_its_end(tmp_path: Path) -> None:
+    told: list[Happened] = []
+    code = "import sys; print('old', flush=True); sys.stderr.write('the disk is full\\n\\n'); sys.exit(4)"
+    async with (
+        asyncio.timeout(30),
+        Supervisor([server("one", code=code)], log_dir=tmp_path, tell=told.append) as running,
+    ):
+        while not any(each.what is What.DIED for each in told):
+            await asyncio.wait_for(running._changed.wait(), 10)
+            running._changed.clear()
+
+    died = next(each for each in told if each.what is What.DIED)
+    assert died.detail.startswith("ended with status 4 (the disk is full); starting again in ")
+
+
 async def test_a_child_that_is_killed_on_purpose_stays_down_until_it_is_started(
     tmp_path: Path,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -17,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from parley_coordinator.cli.errors import MeshError
-from parley_coordinator.cli.mesh import Mesh, find_workflows
+from parley_coordinator.cli.mesh import Mesh, find_workflows, open_mesh
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
@@ -158,6 +159,44 @@ async def test_a_second_mesh_on_the_same_ports_is_refused_before_it_starts(tmp_p
     assert (status, out) == (7, "")
     assert f"port {base + 1} for registry is taken" in err
     assert not (tmp_path / "logs").exists()
+
+
+async def test_a_second_mesh_in_the_same_home_is_refused_before_it_starts(tmp_path: Path) -> None:
+    with open_mesh(tmp_path, workflows=find_workflows()).alone():
+        status, out, err = await ended(
+            *("-m", "parley_coordinator.cli", "up", "--home", str(tmp_path)),
+            *("--port-base", str(free_base())),
+        )
+
+    assert (status, out) == (6, "")
+    assert "[mesh_running]" in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "logs").exists()
+
+
+async def test_a_permanent_mistake_is_told_before_anything_starts(tmp_path: Path) -> None:
+    status, out, err = await ended(
+        *("-m", "parley_coordinator.cli", "up", "--home", str(tmp_path)),
+        *("--workflows", "/nope"),
+    )
+
+    assert (status, out) == (2, "")
+    assert "/nope" in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "logs").exists()
+
+
+async def test_a_second_coordinator_on_a_home_ends_with_one_line(tmp_path: Path) -> None:
+    with (tmp_path / "queue.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        status, out, err = await ended(
+            *("-m", "parley_coordinator", "--home", str(tmp_path), "--port", "0"),
+            *("--workflows", str(find_workflows())),
+        )
+
+    assert (status, out) == (6, "")
+    assert err.startswith("coordinator: database_in_use: another coordinator")
+    assert len(err.splitlines()) == 1
 
 
 async def test_the_example_uses_the_sdk_and_nothing_of_ours() -> None:

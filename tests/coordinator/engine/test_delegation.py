@@ -296,7 +296,7 @@ async def test_a_forgotten_task_of_an_idempotent_skill_is_opened_once_more(
         run = await mesh.start("act", {"do": "work"})
 
         async def waits() -> bool:
-            return (await mesh.get(f"/v1/runs/{run}"))["state"] == "waiting"
+            return bool((await mesh.get(f"/v1/runs/{run}"))["state"] == "waiting")
 
         await until(waits)
         first = agent.tasks.pop("t-1")
@@ -319,7 +319,7 @@ async def test_a_subscription_that_is_refused_is_no_failure_of_the_step(tmp_path
         run = await mesh.start("act", {"do": "work"})
 
         async def waits() -> bool:
-            return (await mesh.get(f"/v1/runs/{run}"))["state"] == "waiting"
+            return bool((await mesh.get(f"/v1/runs/{run}"))["state"] == "waiting")
 
         await until(waits)
         agent.finish_all()

@@ -30,10 +30,10 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving() -> AsyncIterator[Served]:
-    memory = Memory()
+async def serving(memory: Memory | None = None, *, port: int = 0) -> AsyncIterator[Served]:
+    memory = memory or Memory()
     runs = MemoryRuns(memory)
-    background = Background()
+    background = Background(port=port)
     background.app = create_app(
         runs=runs,
         inbox=MemoryInbox(memory, runs),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from a2a.types import (
     CancelTaskRequest,
@@ -11,6 +13,7 @@ from a2a.types import (
 )
 from google.protobuf.json_format import MessageToDict
 from parley_cards.card import load_card
+from parley_coordinator.model import ItemKind
 
 from tests.coordinator.web.a2a_client import (
     BINDINGS,
@@ -20,6 +23,7 @@ from tests.coordinator.web.a2a_client import (
     INPUT_REQUIRED,
     agent,
     all_of,
+    answered,
     data_of,
     message,
     one,
@@ -73,7 +77,7 @@ async def test_a_run_waits_for_a_person_and_takes_the_answer(served: Served, bin
         task = await client.get_task(GetTaskRequest(id=task_id))
         question = data_of(task.status.message.parts[1])
         answer = {"outcome": "approve", "digest": question["digest"], "comment": "seen"}
-        answered = await all_of(
+        events_after = await all_of(
             client.send_message(said(answer, message_id="m2", task=task_id, context="case-9"))
         )
 
@@ -84,8 +88,9 @@ async def test_a_run_waits_for_a_person_and_takes_the_answer(served: Served, bin
     assert question["summary"] == [{"name": "amount", "value": "120.00", "source": "input"}]
     assert question["outcomes"] == ["approve", "reject"]
     assert question["schema"]["properties"]["digest"] == {"const": question["digest"]}
-    assert answered[0].WhichOneof("payload") == "task"
-    final = answered[-1]
+    assert question["schema"]["required"] == ["outcome", "digest"]
+    assert events_after[0].WhichOneof("payload") == "task"
+    final = events_after[-1]
     state = (
         final.task.status.state
         if final.WhichOneof("payload") == "task"
@@ -105,15 +110,24 @@ async def test_the_requester_sees_that_others_are_asked_but_not_what(served: Ser
     assert "120" not in task.status.message.parts[0].text
 
 
-async def test_a_text_that_is_an_outcome_is_an_answer(served: Served) -> None:
+@pytest.mark.parametrize("kind", [ItemKind.INPUT, ItemKind.AUTH])
+async def test_a_text_answers_what_is_no_approval_and_again_is_harmless(
+    served: Served, kind: ItemKind
+) -> None:
     task = await waiting_task(served)
+    items = served.memory.items
+    items["item-1"] = dataclasses.replace(items["item-1"], kind=kind)
+    words = said(" reject\n", message_id="m2", task=task.id)
 
     async with agent(served, "approver", streaming=False) as client:
-        rejected = await one(client.send_message(said(" reject\n", message_id="m2", task=task.id)))
+        rejected = await one(client.send_message(words))
+        again = await one(client.send_message(words))
 
     assert rejected.status.state == FAILED
     assert rejected.status.message.parts[0].text == "a person said no"
     assert MessageToDict(rejected.status.message.metadata)["code"] == "urn:test:refused"
+    assert again == rejected
+    assert [row.kind for row in served.memory.rows[task.id]].count("decided") == 1
 
 
 async def test_the_same_message_again_is_the_same_task(served: Served) -> None:
@@ -129,12 +143,7 @@ async def test_the_same_message_again_is_the_same_task(served: Served) -> None:
 
 async def test_the_same_answer_again_is_harmless_also_after_the_end(served: Served) -> None:
     task = await waiting_task(served)
-    digest = served.memory.items["item-1"].digest
-    answer = message(
-        taskId=task.id,
-        messageId="m2",
-        parts=[{"data": {"outcome": "approve", "digest": digest}}],
-    )
+    answer = answered(served, task)
 
     first = await rpc(served, "SendMessage", answer, role="approver")
     again = await rpc(served, "SendMessage", answer, role="approver")
@@ -199,7 +208,7 @@ async def test_a_subscriber_gets_the_task_then_every_change_to_the_end(
                 await rpc(
                     served,
                     "SendMessage",
-                    message(taskId=task.id, messageId="m2", parts=[{"text": "approve"}]),
+                    answered(served, task),
                     role="approver",
                 )
             last = event
@@ -220,7 +229,7 @@ async def test_a_closed_stream_does_not_disturb_another(served: Served) -> None:
         await rpc(
             served,
             "SendMessage",
-            message(taskId=task.id, messageId="m2", parts=[{"text": "approve"}]),
+            answered(served, task),
             role="approver",
         )
         rest = await all_of(staying)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import httpx
 import pytest
 from a2a.client.errors import A2AClientError
 from a2a.utils.errors import A2AError
+from parley_coordinator.model import ItemKind
 
 from tests.coordinator.web.a2a_client import (
     agent,
+    answered,
     message,
     one,
     rpc,
@@ -21,6 +24,8 @@ from tests.coordinator.web.serving import Served
 
 pytestmark = pytest.mark.anyio
 
+DIGEST = "sha256:" + "0" * 64
+
 
 async def test_the_wrong_person_gets_an_error_and_the_question_stays(served: Served) -> None:
     task = await waiting_task(served)
@@ -28,9 +33,14 @@ async def test_the_wrong_person_gets_an_error_and_the_question_stays(served: Ser
     async with agent(served, streaming=False) as client:
         with pytest.raises((A2AClientError, A2AError), match="others"):
             await one(client.send_message(said("approve", message_id="m2", task=task.id)))
+    digest = served.memory.items["item-1"].digest
     async with agent(served, "operator", streaming=False) as client:
         with pytest.raises((A2AClientError, A2AError), match="may not decide"):
-            await one(client.send_message(said("approve", message_id="m2", task=task.id)))
+            await one(
+                client.send_message(
+                    said({"outcome": "approve", "digest": digest}, message_id="m2", task=task.id)
+                )
+            )
 
     assert served.memory.items["item-1"].decision is None
 
@@ -52,6 +62,70 @@ async def test_a_wrong_person_is_told_so_with_the_code_of_the_one_table(served: 
         )
     assert response.status_code == 403
     assert response.json()["error"]["details"][0]["metadata"]["code"] == "not_eligible"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"text": "approve"},
+        {"data": {"outcome": "approve"}},
+        {"data": {"outcome": "approve", "item": "item-1"}},
+        {"data": {"outcome": "approve", "digest": None}},
+    ],
+)
+async def test_nothing_is_approved_that_nobody_says_they_have_seen(
+    served: Served, part: dict[str, Any]
+) -> None:
+    task = await waiting_task(served)
+
+    body = await rpc(
+        served,
+        "SendMessage",
+        message(taskId=task.id, messageId="m2", parts=[part]),
+        role="approver",
+    )
+
+    assert body["error"]["code"] == -32602
+    assert body["error"]["data"][0]["metadata"]["code"] == "invalid_decision"
+    assert '{"outcome", "digest"}' in body["error"]["message"]
+    assert served.memory.items["item-1"].decision is None
+
+
+async def test_an_answer_in_words_is_not_another_persons_to_repeat(served: Served) -> None:
+    task = await waiting_task(served)
+    items = served.memory.items
+    items["item-1"] = dataclasses.replace(items["item-1"], kind=ItemKind.INPUT)
+    words = message(taskId=task.id, messageId="m2", parts=[{"text": "approve"}])
+
+    await rpc(served, "SendMessage", words, role="approver")
+    other = await rpc(served, "SendMessage", words, role="operator")
+    changed = await rpc(
+        served,
+        "SendMessage",
+        message(taskId=task.id, messageId="m3", parts=[{"text": "reject"}]),
+        role="approver",
+    )
+
+    assert other["error"]["code"] == -32004
+    assert changed["error"]["code"] == -32004
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("GetTask", {"id": "run-1", "historyLength": -1}),
+        ("ListTasks", {"historyLength": -1}),
+        ("SendMessage", message() | {"configuration": {"historyLength": -1}}),
+    ],
+)
+async def test_a_negative_history_length_is_refused(
+    served: Served, method: str, params: dict[str, Any]
+) -> None:
+    body = await rpc(served, method, params)
+
+    assert body["error"]["code"] == -32602
+    assert "historyLength" in body["error"]["message"]
+    assert not served.memory.runs
 
 
 async def test_a_stale_digest_is_refused(served: Served) -> None:
@@ -77,8 +151,8 @@ async def test_a_stale_digest_is_refused(served: Served) -> None:
     "parts",
     [
         [{"text": "maybe"}],
-        [{"data": {"outcome": "maybe"}}],
-        [{"data": {"outcome": "approve", "surprise": 1}}],
+        [{"data": {"outcome": "approve", "digest": DIGEST, "surprise": 1}}],
+        [{"data": {"outcome": "approve", "digest": "sha256:abc"}}],
         [{"data": {}}],
         [{"data": []}],
         [{"data": {"outcome": "approve"}}, {"data": {"outcome": "reject"}}],
@@ -93,6 +167,15 @@ async def test_an_answer_that_is_none_changes_nothing(served: Served, parts: Any
         message(taskId=task.id, messageId="m2", parts=parts),
         role="approver",
     )
+
+    assert body["error"]["code"] == -32602
+    assert served.memory.items["item-1"].decision is None
+
+
+async def test_an_outcome_that_is_not_offered_changes_nothing(served: Served) -> None:
+    task = await waiting_task(served)
+
+    body = await rpc(served, "SendMessage", answered(served, task, "maybe"), role="approver")
 
     assert body["error"]["code"] == -32602
     assert served.memory.items["item-1"].decision is None

@@ -310,7 +310,14 @@ async def test_a_defect_shows_a_reference_and_no_secret(
 async def test_a_wrong_method_and_a_wrong_path_are_problems_too(served: Served) -> None:
     async with served.http("operator") as http:
         problem(await http.delete("/v1/runs"), 405, "method_not_allowed")
+        allowed = (await http.delete("/v1/runs")).headers["allow"]
+        one_way = (await http.delete("/v1/runs/run-1:cancel")).headers["allow"]
+        head = await http.head("/v1/runs")
         problem(await http.get("/v2"), 404, "not_found")
+
+    assert set(allowed.split(", ")) == {"GET", "HEAD", "POST"}
+    assert set(one_way.split(", ")) >= {"POST"}
+    assert (head.status_code, head.content) == (200, b"")
 
 
 class Stream:
@@ -384,6 +391,9 @@ async def test_events_of_an_unknown_run_or_from_an_odd_place_are_refused(served:
             400,
             "invalid_request",
         )
+        beyond = await http.get(f"/v1/runs/{run}/events", headers={"Last-Event-ID": "3"})
+        problem(beyond, 400, "invalid_request")
+        assert "beyond" in beyond.json()["detail"]
 
 
 async def test_the_api_description_covers_every_operation(served: Served) -> None:

@@ -16,14 +16,13 @@ from a2a.utils.errors import (
 )
 
 from parley_coordinator.errors import (
-    NotEligibleError,
     NotPermittedError,
     RunFinishedError,
-    StaleDigestError,
     UnknownItemError,
 )
-from parley_coordinator.model import ItemState, RunState
+from parley_coordinator.model import RunState
 from parley_coordinator.web.a2a import tasks
+from parley_coordinator.web.a2a.answering import asked_items, decide
 from parley_coordinator.web.a2a.declined import Declined
 from parley_coordinator.web.a2a.errors import guarded, guarded_stream
 from parley_coordinator.web.a2a.messages import answer_of, check_message, input_of
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
         GetTaskRequest,
         ListTasksRequest,
         Message,
+        SendMessageConfiguration,
         SendMessageRequest,
         SubscribeToTaskRequest,
         Task,
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 
     from parley_coordinator.governance.access import Principal
     from parley_coordinator.model import Run, WorkItem
-    from parley_coordinator.web.a2a.messages import Answer
     from parley_coordinator.web.ports import Inbox, Runs
 
 PAGE: Final = 50
@@ -121,6 +120,7 @@ class WorkflowHandler(Declined):
     @guarded
     async def on_get_task(self, params: GetTaskRequest, context: ServerCallContext) -> Task | None:
         principal = _caller(context).principal
+        _check_history(params)
         return await self._task(await self._run(params.id, principal), principal)
 
     @guarded
@@ -128,6 +128,7 @@ class WorkflowHandler(Declined):
         self, params: ListTasksRequest, context: ServerCallContext
     ) -> ListTasksResponse:
         principal = _caller(context).principal
+        _check_history(params)
         size = params.page_size if params.HasField("page_size") else PAGE
         if not 1 <= size <= MAX_PAGE:
             raise InvalidParamsError(f"pageSize must be 1 to {MAX_PAGE}")
@@ -149,7 +150,8 @@ class WorkflowHandler(Declined):
             response.next_page_token = page.next_cursor
             if len(response.tasks) >= size or not page.next_cursor:
                 break
-        # Of this page: to count all would be to read them all.
+        # Of this page, not of all pages as A2A would have it: which task a run is depends on the
+        # caller and on its open questions, so to count all would be to read them all.
         response.total_size = len(response.tasks)
         return response
 
@@ -169,13 +171,14 @@ class WorkflowHandler(Declined):
         """Start a run, or answer a question; the same message again changes nothing."""
         message = params.message
         check_message(message)
+        _check_history(params.configuration)
         if params.configuration.HasField("task_push_notification_config"):
             raise PushNotificationNotSupportedError
         if message.task_id:
             run = await self._run(message.task_id, principal)
             if message.context_id and message.context_id != (run.context_id or run.id):
                 raise InvalidParamsError("message.contextId is not the context of this task")
-            await self._decide(run, answer_of(message), principal)
+            await decide(self._inbox, run, answer_of(message), principal)
             return await self._runs.get(principal, run.id)
         run, _ = await self._runs.start(
             principal,
@@ -185,47 +188,6 @@ class WorkflowHandler(Declined):
             context_id=message.context_id or None,
         )
         return run
-
-    async def _decide(self, run: Run, answer: Answer, principal: Principal) -> None:
-        item = await self._addressed(run, answer, principal)
-        if run.state.final and not item.state.final:
-            raise UnsupportedOperationError("the task has ended; it takes no more messages")
-        await self._inbox.decide(
-            principal,
-            item.id,
-            outcome=answer.outcome,
-            digest=answer.digest or item.digest,
-            comment=answer.comment,
-            values=answer.values,
-        )
-
-    async def _addressed(self, run: Run, answer: Answer, principal: Principal) -> WorkItem:
-        """Find the item that an answer is for; one that names it may come again later."""
-        page = await self._inbox.list(principal, state=None, run_id=run.id, limit=MAX_PAGE)
-        items = page.entries
-        if answer.item is not None:
-            items = [item for item in items if item.id == answer.item]
-            if not items:
-                raise UnknownItemError(answer.item)
-        ready = [item for item in items if item.state is ItemState.READY]
-        if answer.digest is not None:
-            named = [item for item in items if item.digest == answer.digest]
-            if named:
-                return next((item for item in named if item in ready), named[0])
-            if len(ready) == 1:
-                raise StaleDigestError(item_id=ready[0].id, current=ready[0].digest)
-        if answer.item is not None:
-            return items[0]
-        if run.state.final:
-            raise UnsupportedOperationError("the task has ended; it takes no more messages")
-        if len(ready) > 1:
-            open_ids = ", ".join(item.id for item in ready)
-            raise InvalidParamsError(f"several questions are open; name the item: {open_ids}")
-        if not ready:
-            if _asked(run):
-                raise NotEligibleError("the open question is for others to answer", run=run.id)
-            raise UnsupportedOperationError("the task does not wait for an answer")
-        return ready[0]
 
     async def _stream(
         self, run_id: str, principal: Principal, stop: Event, *, to_end: bool
@@ -259,7 +221,7 @@ class WorkflowHandler(Declined):
     async def _questions(self, run: Run, principal: Principal) -> Questions:
         visible: list[WorkItem] = []
         hidden = 0
-        for item_id in _asked(run):
+        for item_id in asked_items(run):
             try:
                 item = await self._inbox.get(principal, item_id)
             except (UnknownItemError, NotPermittedError):
@@ -275,13 +237,11 @@ def _caller(context: ServerCallContext) -> _Caller:
     return _Caller(context.state[PRINCIPAL], context.state[SCOPE])
 
 
-def _asked(run: Run) -> list[str]:
-    """Return the ids of the items that a run waits for."""
-    return [
-        str(wait["item"])
-        for wait in run.waiting_for
-        if wait.get("kind") == "item" and wait.get("item")
-    ]
+def _check_history(
+    params: GetTaskRequest | ListTasksRequest | SendMessageConfiguration,
+) -> None:
+    if params.history_length < 0:
+        raise InvalidParamsError("historyLength must not be negative")
 
 
 def _wanted(task: Task, params: ListTasksRequest) -> bool:

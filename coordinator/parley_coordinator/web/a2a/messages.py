@@ -26,7 +26,7 @@ class Answer(RequestBody):
     comment: Annotated[str, Field(max_length=2000)] = ""
     values: dict[str, Any] | None = None
     digest: Digest | None = None
-    """Of the question as it was read. Left out: the question that is open now."""
+    """Of the question as it was read. A data part must have it; a text has none."""
     item: Name | None = None
     """Needed if more than one question is open."""
 
@@ -64,25 +64,31 @@ def input_of(message: Message) -> Any:
 
 
 def answer_of(message: Message) -> Answer:
-    """Return what a message answers; a text is an outcome.
+    """Return what a message answers; a text is an outcome, without a digest.
 
     Raises:
         InvalidParamsError: If there is more than one data part.
-        InvalidDecisionError: If the data part is not `{outcome, comment?, values?, digest?, item?}`.
+        InvalidDecisionError: If the data part is not `{outcome, digest, comment?, values?, item?}`.
     """
     data = _data_parts(message)
     if len(data) > 1:
         raise InvalidParamsError("send the answer in one data part")
     value = _plain(MessageToDict(data[0].data)) if data else {"outcome": text_of(message).strip()}
     try:
-        return Answer.model_validate(value, by_alias=True, by_name=False)
+        answer = Answer.model_validate(value, by_alias=True, by_name=False)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(map(str, first["loc"])) or "the answer"
         raise InvalidDecisionError(
             f"{place[:100]}: {first['msg'][:200]}; answer with"
-            " {outcome, digest?, comment?, values?, item?}"
+            " {outcome, digest, comment?, values?, item?}"
         ) from exc
+    if data and answer.digest is None:
+        raise InvalidDecisionError(
+            "digest is missing: send the one of the question that you were shown, as"
+            ' {"outcome", "digest"}'
+        )
+    return answer
 
 
 def text_of(message: Message) -> str:

@@ -178,7 +178,7 @@ def _answer_schema(item: WorkItem) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": properties,
-        "required": ["outcome"],
+        "required": ["outcome", "digest"],
         "additionalProperties": False,
     }
 
