@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from a2a.types import (
     Message,
@@ -52,8 +52,8 @@ class Conversation:
         self._place = place
         self._streams = card.streaming
 
-    async def send(self, message: Message) -> Task | Message:
-        """Send the opening message or an answer; stay until the task is terminal or interrupted."""
+    async def send(self, message: dict[str, Any]) -> Task | Message:
+        """Send the opening message or an answer, as JSON; stay until the task is terminal or interrupted."""
         if self._card.streaming:
             last = await self._absorb(self._client.send_streaming(message))
         else:

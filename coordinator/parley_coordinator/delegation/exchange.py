@@ -134,7 +134,7 @@ class Exchange:
         if not self._forgotten:
             task = self._log.task_at(self._call.place)
             if task is None and not self._untouched and not self._choice.card.dedupes:
-                await self._talk.find(opening.message_id)
+                await self._talk.find(opening["messageId"])
                 task = self._log.task_at(self._call.place)
                 if task is None and not self._choice.skill.idempotent:
                     return self._uncertain("the answer was lost, and the agent has no such task")
@@ -159,7 +159,7 @@ class Exchange:
             return await self._talk.follow(task_id)
         return task
 
-    async def _relayed(self, task: Task, answer: Answer) -> Message:
+    async def _relayed(self, task: Task, answer: Answer) -> dict[str, Any]:
         place = self._call.place
         key = message_id(self._log.run_id, place, f"answer-{answer.ordinal}")
         body = {"message": key, "to": answer.to}
@@ -218,7 +218,7 @@ class Exchange:
             {**known(self._log, self._call.place), "why": why, "outputSchema": schema},
         )
 
-    def _opening(self) -> Message:
+    def _opening(self) -> dict[str, Any]:
         return results.delegation_message(
             message_id=message_id(self._log.run_id, self._call.place),
             context_id=self._talk.context,

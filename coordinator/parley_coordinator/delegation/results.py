@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from a2a.types import Message, Part, Role, Task, TaskState, TaskStatus
-from google.protobuf.json_format import MessageToDict, ParseDict
-from google.protobuf.struct_pb2 import Struct, Value
+from a2a.types import Part, Task, TaskState, TaskStatus
+from google.protobuf.json_format import MessageToDict
 from parley_cards.extensions import DELEGATION, FORM
 
 if TYPE_CHECKING:
@@ -52,43 +51,38 @@ def delegation_message(
     version: str,
     run_id: str,
     place: Place,
-) -> Message:
-    """Build the message that opens a task: one data part, addressed to one skill."""
-    metadata = Struct()
-    metadata.update(
-        {
-            DELEGATION: {
-                "skill": skill,
-                "version": version,
-                "run": run_id,
-                "path": place.path,
-                "attempt": place.attempt,
-            }
-        }
-    )
-    return Message(
-        message_id=message_id,
-        context_id=context_id,
-        role=Role.ROLE_USER,
-        parts=[data_part(arguments)],
-        metadata=metadata,
-        extensions=[DELEGATION],
-    )
+) -> dict[str, Any]:
+    """Build the message that opens a task, as A2A's JSON: one data part, addressed to one skill."""
+    addressed = {
+        "skill": skill,
+        "version": version,
+        "run": run_id,
+        "path": place.path,
+        "attempt": place.attempt,
+    }
+    return {
+        "messageId": message_id,
+        "contextId": context_id,
+        "role": "ROLE_USER",
+        "parts": [_data_part(arguments)],
+        "metadata": {DELEGATION: addressed},
+        "extensions": [DELEGATION],
+    }
 
 
-def answer_message(*, message_id: str, task: str, context_id: str, values: Any) -> Message:
+def answer_message(*, message_id: str, task: str, context_id: str, values: Any) -> dict[str, Any]:
     """Build the answer to an interrupted task: both ids, always (A2A 1.0 section 3.4)."""
-    return Message(
-        message_id=message_id,
-        context_id=context_id,
-        task_id=task,
-        role=Role.ROLE_USER,
-        parts=[data_part(values)],
-    )
+    return {
+        "messageId": message_id,
+        "contextId": context_id,
+        "taskId": task,
+        "role": "ROLE_USER",
+        "parts": [_data_part(values)],
+    }
 
 
-def data_part(value: Any) -> Part:
-    return Part(data=ParseDict(value, Value()), media_type="application/json")
+def _data_part(value: Any) -> dict[str, Any]:
+    return {"data": value, "mediaType": "application/json"}
 
 
 def values_of(parts: Iterable[Part]) -> list[Any]:

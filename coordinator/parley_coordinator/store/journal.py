@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from parley_wire.database import Prepared
 from sqlalchemy import text
 
 from parley_coordinator.model import Entry, Place
@@ -15,14 +16,16 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-_APPEND = text(
-    """
+_APPEND = Prepared(
+    text(
+        """
     INSERT INTO journal (run_id, path, attempt, kind, seq, at, body)
     SELECT :run_id, :path, :attempt, :kind,
            (SELECT coalesce(max(seq), 0) + 1 FROM journal WHERE run_id = :run_id), :at, :body
     WHERE true
     ON CONFLICT (run_id, path, attempt, kind) DO NOTHING
     """
+    )
 )
 _READ = text(
     "SELECT run_id, seq, path, attempt, kind, at, body FROM journal"
@@ -35,16 +38,14 @@ def append(
     connection: Connection, run_id: str, place: Place, kind: str, at: datetime, body: dict[str, Any]
 ) -> bool:
     """Add a row; False if one of this place and kind is there already: that one stands."""
-    done = connection.execute(
-        _APPEND,
-        {
-            "run_id": run_id,
-            "path": place.path,
-            "attempt": place.attempt,
-            "kind": kind,
-            "at": to_text(at),
-            "body": json.dumps(body, separators=(",", ":")),
-        },
+    done = _APPEND.run(
+        connection,
+        run_id=run_id,
+        path=place.path,
+        attempt=place.attempt,
+        kind=kind,
+        at=to_text(at),
+        body=json.dumps(body, separators=(",", ":")),
     )
     return done.rowcount == 1
 
