@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import random
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from parley_coordinator.cli.errors import MeshError
-from parley_coordinator.cli.mesh import AGENTS, Mesh, open_mesh
+from parley_coordinator.cli.mesh import AGENTS, Mesh, free_mesh
 from parley_coordinator.cli.supervisor import Supervisor
 from parley_coordinator.cli.up import wait_for_agents
 from parley_coordinator.governance.access import Role
@@ -18,7 +14,7 @@ from parley_coordinator.governance.accounts import FILE_NAME, read_tokens
 from parley_wire.http import open_http
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     import httpx
@@ -26,18 +22,6 @@ if TYPE_CHECKING:
     from tests.mesh.invoices import Invoice
 
 FINAL = frozenset({"completed", "faulted", "cancelled"})
-
-
-async def until(condition: Callable[[], Awaitable[Any]], *, seconds: float) -> Any:
-    """Return the first true result; fail with the last one after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        last = await condition()
-        if last:
-            return last
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not true within {seconds} s: {last!r}")
-        await asyncio.sleep(0.05)
 
 
 @dataclass
@@ -100,20 +84,9 @@ async def running_mesh(
     home: Path, *, seed: Path | None = None, pace_s: float = 0.0
 ) -> AsyncIterator[RunningMesh]:
     """Start the processes of `parley up` on free ports, and stop them."""
-    mesh = _free_mesh(home, seed, pace_s)
+    mesh = free_mesh(home, seed=seed, pace_s=pace_s)
     supervisor = Supervisor(mesh.children(), log_dir=home / "logs")
     async with supervisor, open_http() as http:
         await supervisor.ready()
         await wait_for_agents(mesh)
         yield RunningMesh(mesh, supervisor, http, read_tokens(home / FILE_NAME))
-
-
-def _free_mesh(home: Path, seed: Path | None, pace_s: float) -> Mesh:
-    for _ in range(20):
-        # Below 32768, where Linux takes the ports of outgoing connections from.
-        base = random.randrange(10_000, 30_000)
-        mesh = open_mesh(home, port_base=base, seed=seed, pace_s=pace_s)
-        with contextlib.suppress(MeshError):
-            mesh.check_ports()
-            return mesh
-    raise AssertionError("no free ports")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.coordinator.world import until
 from tests.mesh.invoices import Invoice, write_seed
-from tests.mesh.running import FINAL, RunningMesh, running_mesh, until
+from tests.mesh.running import FINAL, RunningMesh, running_mesh
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from parley_coordinator.cli.mesh import find_workflows
 
-from tests.mesh.running import FINAL, RunningMesh, running_mesh, until
+from tests.coordinator.world import until
+from tests.mesh.running import FINAL, RunningMesh, running_mesh
 
 if TYPE_CHECKING:
     from pathlib import Path

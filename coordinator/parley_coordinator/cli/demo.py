@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -20,8 +19,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from parley_coordinator.cli.errors import CommandError, MeshError
-from parley_coordinator.cli.mesh import AGENTS, Mesh, open_mesh
+from parley_coordinator.cli.errors import CommandError
+from parley_coordinator.cli.mesh import AGENTS, Mesh, free_mesh
 from parley_coordinator.cli.output import console, short, text
 from parley_coordinator.cli.supervisor import Happened, Supervisor, What
 from parley_coordinator.cli.up import wait_for_agents
@@ -60,7 +59,7 @@ def run_demo(home: Path | None) -> None:
     """
     with contextlib.ExitStack() as stack:
         folder = home or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="parley-")))
-        asyncio.run(_tell(_free_mesh(folder)))
+        asyncio.run(_tell(free_mesh(folder, pace_s=PACE_S)))
 
 
 async def _tell(mesh: Mesh) -> None:
@@ -295,16 +294,3 @@ class _Story:
 
     def _as(self, role: Role) -> dict[str, str]:
         return {"authorization": f"Bearer {self.tokens[role]}"}
-
-
-def _free_mesh(home: Path) -> Mesh:
-    """A mesh on ports that nobody uses now; a mesh that runs beside it is left alone.
-
-    Below 32768, where Linux takes the ports of outgoing connections from.
-    """
-    for _ in range(20):
-        mesh = open_mesh(home, port_base=random.randrange(10_000, 30_000), pace_s=PACE_S)  # noqa: S311 - not a secret
-        with contextlib.suppress(MeshError):
-            mesh.check_ports()
-            return mesh
-    raise MeshError("no free ports were found; try again")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import random
 import secrets
 import socket
 import sys
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PORT_BASE: Final = 8420
+_FREE_PORTS: Final = (10_000, 30_000)
+"""Below 32768, where Linux takes the ports of outgoing connections from."""
 AGENTS: Final = ("documents", "matching", "posting")
 _OFFSETS: Final = {
     "coordinator": 0,
@@ -191,6 +194,21 @@ def open_mesh(
         seed=seed,
         pace_s=pace_s,
     )
+
+
+def free_mesh(home: Path, *, seed: Path | None = None, pace_s: float = 0.0) -> Mesh:
+    """Prepare a mesh on ports that nobody uses now; one that runs beside it is left alone.
+
+    Raises:
+        MeshError: If no free ports are found.
+    """
+    for _ in range(20):
+        base = random.randrange(*_FREE_PORTS)  # noqa: S311 - not a secret
+        mesh = open_mesh(home, port_base=base, seed=seed, pace_s=pace_s)
+        with contextlib.suppress(MeshError):
+            mesh.check_ports()
+            return mesh
+    raise MeshError("no free ports were found; try again")
 
 
 def find_workflows() -> Path:

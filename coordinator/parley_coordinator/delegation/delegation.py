@@ -31,11 +31,10 @@ from parley_coordinator.delegation.exchange import (
     Exchange,
     Output,
     Result,
-    Uncertain,
     Working,
-    known,
     message_id,
     pause,
+    uncertain,
 )
 from parley_coordinator.workflow.errors import Standard, WorkflowError
 
@@ -238,10 +237,8 @@ class Delegation:
                 status=422 if rejected else 503 if away else 500,
                 instance=call.place.path,
             )
-        return Uncertain(
-            name,
-            {**known(log, call.place), "why": f"the task is in {results.state_name(state)}"},
-        )
+        why = f"the task is in {results.state_name(state)}"
+        return uncertain(log, call.place, choice, why)
 
     async def _observe(
         self, call: Call, log: RunLog, choice: Choice, values: list[Any], task: str
@@ -256,14 +253,13 @@ class Delegation:
             else:
                 problem = "; ".join(choice.output_schema.problems(values[0]))
         if problem:
-            error = WorkflowError(
+            raise WorkflowError(
                 Standard.RUNTIME,
                 f"{choice.card.name} completed {call.function} without a valid result",
                 problem,
                 status=502,
                 instance=call.place.path,
             )
-            raise error
         value = values[0] if len(values) == 1 else values
         await log.append(call.place, "observed", {"output": value, "task": task})
         return Output(value)

@@ -140,13 +140,13 @@ class Exchange:
                     return self._uncertain("the answer was lost, and the agent has no such task")
             if task is not None:
                 return await self._go_on(task, answer)
-        known = self._log.task_at(self._call.place)
+        before = self._log.task_at(self._call.place)
         self._in_flight = True
         try:
             return await self._talk.send(opening)
         finally:
             # A new task id is what to go on with from here; the old one stays forgotten.
-            self._forgotten = self._forgotten and self._log.task_at(self._call.place) == known
+            self._forgotten = self._forgotten and self._log.task_at(self._call.place) == before
 
     async def _go_on(self, task_id: str, answer: Answer | None) -> Task | Message:
         """Follow a known task, and hand over the answer if it still waits for it."""
@@ -212,11 +212,7 @@ class Exchange:
         )
 
     def _uncertain(self, why: str) -> Uncertain:
-        schema = self._choice.skill.output_schema
-        return Uncertain(
-            self._choice.card.name,
-            {**known(self._log, self._call.place), "why": why, "outputSchema": schema},
-        )
+        return uncertain(self._log, self._call.place, self._choice, why)
 
     def _opening(self) -> dict[str, Any]:
         return results.delegation_message(
@@ -235,13 +231,15 @@ def message_id(run_id: str, place: Place, suffix: str = "") -> str:
     return str(uuid5(NAMESPACE, f"{run_id}|{place.path}|{place.attempt}|{suffix}"))
 
 
-def known(log: RunLog, place: Place) -> dict[str, Any]:
-    """What the journal knows of a call, for the person who has to decide about it."""
+def uncertain(log: RunLog, place: Place, choice: Choice, why: str) -> Uncertain:
+    """Gather what the journal knows of a call, for the person who has to decide about it."""
     intended = log.recall(place, "intended")
-    found: dict[str, Any] = {} if intended is None else dict(intended.body)
-    found["intendedAt"] = "" if intended is None else intended.at.isoformat()
-    found["task"] = log.task_at(place)
-    return found
+    known: dict[str, Any] = {} if intended is None else dict(intended.body)
+    known["intendedAt"] = "" if intended is None else intended.at.isoformat()
+    known["task"] = log.task_at(place)
+    known["why"] = why
+    known["outputSchema"] = choice.skill.output_schema
+    return Uncertain(choice.card.name, known)
 
 
 def pause(log: RunLog, place: Place) -> timedelta:
