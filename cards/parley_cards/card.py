@@ -73,6 +73,8 @@ class Skill:
     idempotent: bool = False
     """Whether sending the same request twice is harmless; False where the card does not say."""
     effect: Effect = "unknown"
+    undo: str = ""
+    """The id of the skill that undoes what this one does, here or elsewhere; empty: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,7 @@ class _Contract(BaseModel):
     output: dict[str, Any] | None = None
     idempotent: bool = False
     effect: Effect = "unknown"
+    undo: str = Field(default="", max_length=200)
 
 
 _VERSION = re.compile(
@@ -207,6 +210,7 @@ def _skill(
         output_schema=known.output,
         idempotent=known.idempotent,
         effect=known.effect,
+        undo=known.undo,
     )
 
 
@@ -262,6 +266,8 @@ def _contracts(form: CardForm, findings: list[Finding]) -> Iterator[tuple[str, _
 def _contract_problems(contract: _Contract, place: str) -> Iterator[Finding]:
     if not _VERSION.fullmatch(contract.version):
         yield Finding(f"{place}/version", "must be a semantic version such as 1.0.0")
+    if contract.undo and contract.effect == "read":
+        yield Finding(f"{place}/undo", "undoes a skill that only reads")
     for side, schema in (("input", contract.input), ("output", contract.output)):
         problem = schema_problem(schema) if schema is not None else ""
         if problem:

@@ -6,9 +6,9 @@ An agent that knows none of them still works: the skill then has no contract to 
 from typing import Final
 
 SKILL_CONTRACT: Final = "urn:parley:a2a:skill-contract:v1"
-"""Card extension. `params.skills[ID] = {version, input, output, idempotent, effect}`: the JSON
-Schemas of a skill's one data part in and out, whether sending it twice is harmless, and whether it
-reads or writes."""
+"""Card extension. `params.skills[ID] = {version, input, output, idempotent, effect, undo?}`: the
+JSON Schemas of a skill's one data part in and out, whether sending it twice is harmless, whether it
+reads or writes, and which skill undoes it."""
 
 DELEGATION: Final = "urn:parley:a2a:delegation:v1"
 """Message metadata: `{skill, version, run, path, attempt}`: which skill is addressed and for whom."""

@@ -62,6 +62,26 @@ def test_a_card_says_its_interfaces_skills_and_contracts() -> None:
     )
 
 
+def test_a_contract_may_name_the_skill_that_undoes_it() -> None:
+    card = a_card()
+    contract_of(card).update(effect="write", undo="unsay")
+
+    echo, shout = load_card(card).skills
+
+    assert (echo.undo, shout.undo) == ("unsay", "")
+
+
+def test_a_skill_that_only_reads_has_no_undo() -> None:
+    card = a_card()
+    contract_of(card)["undo"] = "unsay"
+
+    found = findings(card)
+
+    (path,) = found
+    assert path.endswith("/skills/echo/undo")
+    assert found[path] == "undoes a skill that only reads"
+
+
 def test_the_digest_is_of_the_content_and_not_of_the_layout() -> None:
     card = a_card()
     turned = dict(reversed(card.items()))

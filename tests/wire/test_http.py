@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from parley_wire.http import open_http
+from parley_wire.http import exchange, open_http
 
 pytestmark = pytest.mark.anyio
 
@@ -109,6 +109,36 @@ async def test_what_is_not_http_is_a_protocol_error() -> None:
     async with raw_server(babble) as url, open_http() as http:
         with pytest.raises(httpx.RemoteProtocolError):
             await http.post(url, content=b"x")
+
+
+@pytest.mark.parametrize(
+    ("url", "headers"),
+    [
+        ("http://127.0.0.1:99999/", {}),
+        ("http://127.0.0.1:1:1/", {}),
+        ("http://[::1/", {}),
+        ("http://127.0.0.1:{port}/", {"x-a": "caf\u00e9"}),
+        ("http://127.0.0.1:{port}/", {"x-a": "1\r\nx-b: 2"}),
+        ("http://127.0.0.1:{port}/", {"x a": "1"}),
+    ],
+)
+async def test_a_request_that_cannot_be_made_is_known_not_to_have_been_sent(
+    url: str, headers: dict[str, str]
+) -> None:
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        asked.append(await reader.read(1))
+
+    async with raw_server(answer) as served, open_http() as http:
+        where = url.replace("{port}", served.rpartition(":")[2])
+        with pytest.raises(httpx.UnsupportedProtocol):
+            async with exchange(
+                http, "POST", where, headers=headers, content=b"x", timeout=httpx.Timeout(5)
+            ):
+                pass
+
+    assert asked == []
 
 
 async def test_compression_that_was_not_asked_for_is_refused() -> None:

@@ -87,7 +87,7 @@ class AgentClient:
             "message": _json(message),
             "configuration": {"returnImmediately": return_immediately},
         }
-        return send_result(self._name, await self._call("SendMessage", params))
+        return send_result(self._name, await self.call("SendMessage", params))
 
     def send_streaming(
         self, message: Message | Mapping[str, Any], *, idle_timeout_s: float = 60
@@ -108,15 +108,15 @@ class AgentClient:
             # We know what we said; without it the first event is small.
             "configuration": {"historyLength": 0},
         }
-        return self._stream("SendStreamingMessage", params, idle_timeout_s)
+        return self.stream("SendStreamingMessage", params, idle_timeout_s)
 
     def subscribe(self, task_id: str, *, idle_timeout_s: float = 60) -> AsyncIterator[Event]:
         """Yield the task as it is now, and what happens to it from there; like `send_streaming`."""
-        return self._stream("SubscribeToTask", {"id": task_id}, idle_timeout_s)
+        return self.stream("SubscribeToTask", {"id": task_id}, idle_timeout_s)
 
     async def get_task(self, task_id: str) -> Task:
         """Raises: TaskUnknownError, and the other AgentErrors."""
-        return task_of(self._name, await self._call("GetTask", {"id": task_id}))
+        return task_of(self._name, await self.call("GetTask", {"id": task_id}))
 
     async def list_tasks(self, context_id: str) -> list[Task]:
         """Return the tasks of a context with artifacts and history, newest first, 1000 at most."""
@@ -131,7 +131,7 @@ class AgentClient:
             }
             if token:
                 params["pageToken"] = token
-            tasks, token = tasks_page(self._name, await self._call("ListTasks", params))
+            tasks, token = tasks_page(self._name, await self.call("ListTasks", params))
             found.extend(tasks)
             if not token:
                 break
@@ -139,17 +139,28 @@ class AgentClient:
 
     async def cancel_task(self, task_id: str) -> Task:
         """Raises: TaskUnknownError, AgentRefusedError with `TASK_NOT_CANCELABLE`, and the others."""
-        return task_of(self._name, await self._call("CancelTask", {"id": task_id}))
+        return task_of(self._name, await self.call("CancelTask", {"id": task_id}))
 
-    async def _call(self, method: str, params: dict[str, Any]) -> Any:
+    async def call(self, method: str, params: dict[str, Any]) -> Any:
+        """Call any operation, named as in JSON-RPC; return its result as the agent wrote it.
+
+        Raises:
+            AgentError: See `parley_wire.agent_errors`.
+            ValueError: The agent speaks HTTP+JSON only, where we know fewer operations.
+        """
         request = self._binding.request(method, params, next(self._ids))
         async with _opened(self._name, self._http, request) as response:
             body = await _json_body(self._name, response, self._max_bytes)
         return self._binding.result(self._name, body, request.id)
 
-    async def _stream(
-        self, method: str, params: dict[str, Any], idle_timeout_s: float
+    async def stream(
+        self, method: str, params: dict[str, Any], idle_timeout_s: float = 60
     ) -> AsyncGenerator[Event]:
+        """Call an operation that streams, and yield what comes.
+
+        Raises:
+            AgentError: See `parley_wire.agent_errors`; also in the middle of the stream.
+        """
         request = self._binding.request(method, params, next(self._ids))
         silence = httpx.Timeout(idle_timeout_s, connect=CONNECT_TIMEOUT_S)
         seen = False

@@ -9,7 +9,7 @@ what happened                          httpx exception         was anything sent
 =====================================  ======================  =====================
 refused, no route, DNS, bad TLS        ConnectError            no
 no connection in time                  ConnectTimeout          no
-address is not http(s)                 UnsupportedProtocol     no
+no request can be made of it           UnsupportedProtocol     no
 silence longer than the read timeout   ReadTimeout             yes, maybe all
 reset, closed, cut off                 ReadError               yes, maybe all
 not HTTP, or an encoding not asked     RemoteProtocolError     yes, maybe all
@@ -18,25 +18,40 @@ not HTTP, or an encoding not asked     RemoteProtocolError     yes, maybe all
 
 from __future__ import annotations
 
+import re
+import socket
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import aiohttp
 import httpx
+from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Mapping,
+        Sequence,
+    )
 
 CONNECT_TIMEOUT_S: Final = 5.0
 KEEP_ALIVE_S: Final = 4.0
 """Below every server's (ours: 65 s), so that we never write to a connection that is being closed."""
 _MAX_CONNECTIONS: Final = 512
 _CHUNK_BYTES: Final = 65_536
+Addresses: TypeAlias = "Callable[[str, int], Awaitable[Sequence[str]]]"
+"""Where to connect to for a host and a port: IP addresses. OSError: the name does not resolve; any
+other exception reaches the caller as it is."""
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_CONTROL: Final = re.compile(r"[\r\n\0]")
 _HEADERS: Final = {"accept-encoding": "identity", "user-agent": "parley"}
 
 
-def open_http(*, timeout_s: float = 30) -> httpx.AsyncClient:
+def open_http(*, timeout_s: float = 30, addresses: Addresses | None = None) -> httpx.AsyncClient:
     """Open a client; close it with `aclose` or `async with`.
 
     No redirects, no proxy or credentials from the environment, no compression. The size of a response
@@ -45,9 +60,11 @@ def open_http(*, timeout_s: float = 30) -> httpx.AsyncClient:
     Args:
         timeout_s: Longest silence while a response is read. A call may set its own:
             `timeout=httpx.Timeout(30, connect=5, read=None)`.
+        addresses: Asked for every new connection to a name (not to an IP address), instead of the
+            system's resolver; nothing is connected to but what it returns.
     """
     return _Client(
-        transport=_Transport(),
+        transport=_Transport(addresses),
         timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
         headers=_HEADERS,
         follow_redirects=False,
@@ -76,13 +93,16 @@ async def exchange(
         ) as response:
             yield response
         return
-    request = httpx.Request(
-        method,
-        url,
-        headers={**_HEADERS, **headers},
-        content=content,
-        extensions={"timeout": timeout.as_dict()},
-    )
+    try:
+        request = httpx.Request(
+            method,
+            url,
+            headers={**_HEADERS, **headers},
+            content=content,
+            extensions={"timeout": timeout.as_dict()},
+        )
+    except (httpx.InvalidURL, ValueError) as exc:
+        raise httpx.UnsupportedProtocol(f"{type(exc).__name__}: {exc}") from exc
     response = await http.transport.handle_async_request(request)
     try:
         yield response
@@ -99,19 +119,21 @@ class _Client(httpx.AsyncClient):
 class _Transport(httpx.AsyncBaseTransport):
     """Bound to the event loop of the first request."""
 
-    def __init__(self) -> None:
+    def __init__(self, addresses: Addresses | None = None) -> None:
+        self._addresses = addresses
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         session = self._session or self._open()
         timeout = request.extensions.get("timeout", {})
         body = await request.aread()
+        # A ValueError after this is about what came back.
+        url, headers = _sendable(request)
         try:
             response = await session.request(
                 request.method,
-                # Encoded already: quoting it again would change what was asked for.
-                URL(str(request.url), encoded=True),
-                headers=request.headers.multi_items(),
+                url,
+                headers=headers,
                 data=body or None,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
@@ -140,13 +162,45 @@ class _Transport(httpx.AsyncBaseTransport):
             self._session = None
 
     def _open(self) -> aiohttp.ClientSession:
+        resolver = None if self._addresses is None else _Resolver(self._addresses)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S),
+            connector=aiohttp.TCPConnector(
+                limit=_MAX_CONNECTIONS,
+                keepalive_timeout=KEEP_ALIVE_S,
+                resolver=resolver,
+                use_dns_cache=resolver is None,
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
         )
         return self._session
+
+
+class _Resolver(AbstractResolver):
+    def __init__(self, addresses: Addresses) -> None:
+        self._addresses = addresses
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002 - whatever there is
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address in await self._addresses(host, port)
+        ]
+
+    async def close(self) -> None:
+        pass
 
 
 class _Body(httpx.AsyncByteStream):
@@ -169,6 +223,30 @@ class _Body(httpx.AsyncByteStream):
         else:
             # Half read: the rest must not become the start of somebody's next response.
             self._response.close()
+
+
+def _sendable(request: httpx.Request) -> tuple[URL, list[tuple[str, str]]]:
+    """Return address and headers as aiohttp takes them.
+
+    Raises:
+        httpx.UnsupportedProtocol: It would not, or they would say something else than they should.
+    """
+    headers = request.headers.multi_items()
+    wrong = [
+        name for name, value in headers if not _TOKEN.fullmatch(name) or _CONTROL.search(value)
+    ]
+    if wrong or not _TOKEN.fullmatch(request.method):
+        what = f"the header {wrong[0][:80]!r}" if wrong else "the method"
+        raise httpx.UnsupportedProtocol(f"{what} cannot be sent", request=request)
+    try:
+        # Encoded already: quoting it again would change what was asked for.
+        url = URL(str(request.url), encoded=True)
+        known = url.raw_host and url.port  # read only now, and a ValueError if they are none
+    except ValueError as exc:
+        raise httpx.UnsupportedProtocol(f"{type(exc).__name__}: {exc}", request=request) from exc
+    if not known:
+        raise httpx.UnsupportedProtocol("the address has no host, or no port", request=request)
+    return url, headers
 
 
 def _translated(exc: Exception, request: httpx.Request) -> httpx.TransportError:
