@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up test check fix bench chaos clean gates
+.PHONY: help setup demo up test check fix bench chaos ctk clean gates
 
 help: ## list these verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -22,10 +22,10 @@ up: $(STAMP) ## run the mesh on this machine until Ctrl-C
 	$(BIN)/parley up
 
 test: gates ## what CI runs: the static gates, then every test but chaos, with coverage
-	$(BIN)/python -m pytest -n 3 -m "not chaos" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 4 -m "not chaos" --cov --cov-report=term:skip-covered
 
 check: gates ## what a push should pass: the static gates and the tests that kill no process
-	$(BIN)/python -m pytest -n 3 -q -m "not chaos and not crash"
+	$(BIN)/python -m pytest -n 4 -q -m "not chaos and not crash"
 
 fix: $(STAMP) ## let ruff repair and format what it can
 	$(BIN)/ruff check --fix .
@@ -36,6 +36,10 @@ bench: $(STAMP) ## measure a pipeline against the bare SDK client; writes benchm
 
 chaos: $(STAMP) ## kill the coordinator again and again while runs are under way
 	$(BIN)/python -m pytest -m chaos -s tests/chaos
+
+ctk: $(STAMP) ## run the specification's conformance kit: CTK=its checkout, or git directory
+	@for runner in interpreter coordinator; do echo "run by the $$runner:"; \
+	  CTK="$(CTK)" $(BIN)/python -m pytest -n 0 -q tests/conformance/kit.py -k $$runner || exit 1; done
 
 clean: ## remove what was built or cached, and .venv; runs in .parley stay
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* \

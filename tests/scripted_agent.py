@@ -44,6 +44,8 @@ class ScriptedAgent:
     """So many times: do the work, then cut the connection instead of answering."""
     subscribes: bool = True
     """Whether SubscribeToTask works; if not, it is refused as for a task that has ended."""
+    healed: bool = False
+    """Whether `fail-until-healed` succeeds."""
     binding: str = "JSONRPC"
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -172,7 +174,9 @@ class ScriptedAgent:
         match wanted.get("do", "complete"):
             case "complete" | "foreign":
                 self._complete(task, wanted.get("output", {"done": True}))
-            case "fail":
+            case "fail-until-healed" if self.healed:
+                self._complete(task, wanted.get("output", {"done": True}))
+            case "fail" | "fail-until-healed":
                 _say(task, "TASK_STATE_FAILED", "the disk is full")
             case "reject":
                 _say(task, "TASK_STATE_REJECTED", "not my job")

@@ -6,10 +6,16 @@
     ├── UnknownRunError            404 unknown_run
     ├── UnknownItemError           404 unknown_item
     ├── UnknownWorkflowError       404 unknown_workflow
+    ├── UnknownVersionError        404 unknown_version
     ├── InvalidRequestError        400 invalid_request
     ├── InvalidInputError          400 invalid_input
     ├── InvalidDecisionError       400 invalid_decision
     ├── InvalidWorkflowError       400 invalid_workflow
+    ├── InvalidEventError          400 invalid_event
+    ├── ReservedEventError         403 event_reserved
+    ├── EventConflictError         409 event_conflict
+    ├── EventTooLargeError         413 event_too_large
+    ├── DiagramTooLargeError       413 diagram_too_large
     ├── UnauthenticatedError       401 unauthenticated
     ├── NotPermittedError          403 not_permitted
     ├── NotEligibleError           403 not_eligible
@@ -17,7 +23,12 @@
     ├── ItemClosedError            409 item_closed
     ├── StaleDigestError           409 stale_digest
     ├── IdempotencyConflictError   409 idempotency_conflict
-    └── RunFinishedError           409 run_finished
+    ├── RunFinishedError           409 run_finished
+    ├── VersionTakenError          409 version_taken
+    ├── VersionDeprecatedError     409 version_deprecated
+    ├── CurrentVersionError        409 current_version
+    ├── NoPreviousVersionError     409 no_previous_version
+    └── ChecksBusyError            503 checks_busy
 """
 
 from __future__ import annotations
@@ -64,6 +75,18 @@ class UnknownWorkflowError(CoordinatorError):
         )
 
 
+class UnknownVersionError(CoordinatorError):
+    """The workflow is deployed, but not in this version."""
+
+    code: ClassVar[str] = "unknown_version"
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+
+    def __init__(self, name: str, version: str, *, known: list[str]) -> None:
+        super().__init__(
+            f"{name} has no version {version[:80]!r}; it has: {', '.join(known)}", known=known
+        )
+
+
 class InvalidRequestError(CoordinatorError):
     """The request itself is malformed."""
 
@@ -90,6 +113,54 @@ class InvalidWorkflowError(CoordinatorError):
 
     code: ClassVar[str] = "invalid_workflow"
     kind: ClassVar[Kind] = Kind.INVALID
+
+
+class InvalidEventError(CoordinatorError):
+    """It is no CloudEvent with JSON data; `facts["findings"]` lists every reason."""
+
+    code: ClassVar[str] = "invalid_event"
+    kind: ClassVar[Kind] = Kind.INVALID
+
+
+class ReservedEventError(CoordinatorError):
+    """Only the coordinator and its workflows announce this."""
+
+    code: ClassVar[str] = "event_reserved"
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+
+
+class EventConflictError(CoordinatorError):
+    """Another event of this source has this id; nothing was accepted."""
+
+    code: ClassVar[str] = "event_conflict"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+    def __init__(self, source: str, event_id: str) -> None:
+        super().__init__(
+            "another event of this source has this id; give each event an id of its own",
+            source=source,
+            id=event_id,
+        )
+
+
+class DiagramTooLargeError(CoordinatorError):
+    """The workflow has more steps than anybody sees in one picture; its outline has all of them."""
+
+    code: ClassVar[str] = "diagram_too_large"
+    kind: ClassVar[Kind] = Kind.TOO_LARGE
+
+
+class EventTooLargeError(CoordinatorError):
+    """One event is larger than listeners have to take."""
+
+    code: ClassVar[str] = "event_too_large"
+    kind: ClassVar[Kind] = Kind.TOO_LARGE
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"an event has at most {limit} bytes of JSON; send a link to what is larger",
+            limit=limit,
+        )
 
 
 class UnauthenticatedError(CoordinatorError):
@@ -165,3 +236,73 @@ class RunFinishedError(CoordinatorError):
 
     code: ClassVar[str] = "run_finished"
     kind: ClassVar[Kind] = Kind.CONFLICT
+
+
+class VersionTakenError(CoordinatorError):
+    """A version means one document for ever, and this is another one."""
+
+    code: ClassVar[str] = "version_taken"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+    def __init__(self, source: str, name: str, version: str, *, deployed: str) -> None:
+        super().__init__(
+            f"{source}: {name} {version} is deployed with other content;"
+            " raise `document.version` and deploy again",
+            workflow=name,
+            version=version,
+            digest=deployed,
+        )
+
+
+class VersionDeprecatedError(CoordinatorError):
+    """No new run starts on a deprecated version, and it does not become current again."""
+
+    code: ClassVar[str] = "version_deprecated"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+    def __init__(self, name: str, version: str, *, current: str) -> None:
+        super().__init__(
+            f"{name} {version} is deprecated; use {current}, or deploy its content as a new version",
+            workflow=name,
+            version=version,
+            current=current,
+        )
+
+
+class CurrentVersionError(CoordinatorError):
+    """New runs need a version to start on."""
+
+    code: ClassVar[str] = "current_version"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+    def __init__(self, name: str, version: str) -> None:
+        super().__init__(
+            f"{name} {version} is current; deploy or roll back to another version first",
+            workflow=name,
+            version=version,
+        )
+
+
+class NoPreviousVersionError(CoordinatorError):
+    """There is nothing to roll back to."""
+
+    code: ClassVar[str] = "no_previous_version"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+    def __init__(self, name: str, version: str) -> None:
+        super().__init__(
+            f"no version of {name} that may run was deployed before {version}; name one,"
+            " or deploy a new one",
+            workflow=name,
+            version=version,
+        )
+
+
+class ChecksBusyError(CoordinatorError):
+    """More documents wait to be checked than is fair to those that are waiting."""
+
+    code: ClassVar[str] = "checks_busy"
+    kind: ClassVar[Kind] = Kind.UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__("too many documents are being checked; try again in a moment")

@@ -60,7 +60,13 @@ class Place:
     """JSON pointer with task names, e.g. `/do/1/gather/fork/branches/0/order`. Empty: the run."""
     attempt: str = "1"
     """Ordinals of the enclosing repetitions, outermost first: `.2` is the second attempt of a `try`
-    with retries, `~2` the second visit of a task that the flow came back to: `1`, `1.2`, `1~2.1`."""
+    with retries, `~2` the second visit of a task that the flow came back to, `#2` the second
+    iteration of a loop: `1`, `1.2`, `1~2.1`, `1#2`."""
+
+    def holds(self, attempt: str) -> bool:
+        """Tell whether an attempt is this one, or one within it."""
+        rest = attempt.removeprefix(self.attempt)
+        return rest == "" or (rest != attempt and rest[0] in ".~#")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,13 +93,14 @@ class Wait:
     """One reason why a branch of a run can't go on."""
 
     kind: str
-    """`item`, `agent` or `timer`; `engine` when the run could not be advanced and is tried again."""
+    """`item`, `agent`, `timer`, `event` or `run`; `engine` when the run could not be advanced and is
+    tried again."""
     path: str
     since: datetime
     until: datetime | None
     """UTC. When to look again whatever happens; None: only a person's decision helps."""
     subject: str = ""
-    """The item's id or the agent's name."""
+    """The item's id, the agent's name, or the id of the run."""
 
     def as_json(self) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -105,6 +112,25 @@ class Wait:
         if self.subject:
             body[self.kind] = self.subject
         return body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parent:
+    """The run and the task that started a run."""
+
+    run: str
+    path: str
+    attempt: str
+    waits: bool
+    """It waits for the outcome."""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "run": self.run,
+            "path": self.path,
+            "attempt": self.attempt,
+            "waits": self.waits,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +149,15 @@ class Run:
     error: dict[str, Any] | None
     """`{type, status, title, detail, instance}` of a faulted run."""
     waiting_for: list[dict[str, Any]]
-    """While parked: `{kind: item|agent|timer, path, since, until, item?, agent?}`, one per branch."""
+    """While parked: `{kind: item|agent|timer|event|run, path, since, until, item?, agent?, run?}`, one per branch."""
     requested_by: str
     created_at: datetime
     updated_at: datetime
     context_id: str = ""
     """The A2A context that the caller put the run in; empty: the run is its own."""
+    parent: Parent | None = None
+    depth: int = 0
+    """How many runs are above it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +229,7 @@ class WhyStep:
     attempt: str
     kind: str
     """`started, calling, called, agent_failed, failed, chose, asked, decided, expired, retried, caught, waited, set,
-    completed, faulted, cancelled`."""
+    emitted, heard, completed, faulted, cancelled`."""
     at: datetime
     title: str
     """One sentence."""
@@ -229,3 +258,78 @@ class Page(Generic[T]):
     entries: list[T]
     next_cursor: str
     """Opaque; empty on the last page."""
+
+
+class DeploymentState(StrEnum):
+    ACTIVE = "active"
+    DEPRECATED = "deprecated"
+    """Runs under way go on; no new run starts on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """One version of a workflow: for ever one document."""
+
+    name: str
+    version: str
+    digest: str
+    state: DeploymentState
+    current: bool
+    """New runs that name no version get this one."""
+    deployed_by: str
+    """A subject; `files` for what lay in the folder of workflows at a start."""
+    deployed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentAct:
+    """What somebody did to a version."""
+
+    at: datetime
+    by: str
+    act: str
+    """`deployed`, `rolled-back` or `deprecated`."""
+    version: str
+    from_version: str | None
+    """The current version before; None if it was the first."""
+    to_version: str
+    """The current version after."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versions:
+    """A workflow as it is deployed."""
+
+    name: str
+    deployments: list[Deployment]
+    """Newest first; exactly one is current."""
+    acts: list[DeploymentAct]
+    """Oldest first."""
+
+    @property
+    def current(self) -> Deployment:
+        return next(each for each in self.deployments if each.current)
+
+    @property
+    def previous(self) -> str | None:
+        """The version that a roll-back which names none makes current, if there is one.
+
+        The last one before the current that may still run, in the order in which they were
+        deployed: rolling back twice goes back two versions.
+        """
+        newest_first = iter(self.deployments)
+        for each in newest_first:
+            if each.current:
+                break
+        active = DeploymentState.ACTIVE
+        return next((each.version for each in newest_first if each.state is active), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployedDocument:
+    """A version with its content."""
+
+    deployment: Deployment
+    json: dict[str, Any]
+    text: str
+    """What was deployed, comments and all."""

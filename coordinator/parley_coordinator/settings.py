@@ -36,6 +36,10 @@ class Settings:
     public_url: str
     mesh_token: str | None
     patience_s: float
+    secrets: Path
+    """Folder with one file for each secret."""
+    egress: str
+    """Hosts that workflows may reach, as written; `protocols.egress` reads it."""
 
     @classmethod
     def load(
@@ -62,8 +66,9 @@ class Settings:
                 f"{host} is not a loopback address; local accounts are for one machine."
                 " Set PARLEY_EXPOSE=1 if a private network or a TLS proxy protects this port"
             )
+        home = home or Path(env.get("PARLEY_HOME", ".parley"))
         return cls(
-            home=home or Path(env.get("PARLEY_HOME", ".parley")),
+            home=home,
             host=host,
             port=port,
             registry_url=registry_url or env.get("PARLEY_REGISTRY_URL", "http://127.0.0.1:8421"),
@@ -71,6 +76,8 @@ class Settings:
             public_url=env.get("PARLEY_PUBLIC_URL", f"http://{host}:{port}").rstrip("/"),
             mesh_token=env.get("PARLEY_MESH_TOKEN") or None,
             patience_s=float(_number(env, "PARLEY_PATIENCE_S", 20)),
+            secrets=Path(env.get("PARLEY_SECRETS_DIR") or home / "secrets"),
+            egress=env.get("PARLEY_EGRESS", ""),
         )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PATIENCE_S = 2
 
 DOCUMENT = """\
-document: {{dsl: '1.0.3', namespace: tests, name: {name}, version: '1.0.0'}}
+document: {{dsl: '1.0.3', namespace: tests, name: {name}, version: '{version}'}}
 timeout: {{after: {{minutes: 10}}}}
 do:
 {tasks}
@@ -63,18 +63,18 @@ class World:
     tokens: dict[Role, str]
     agents: dict[str, ScriptedAgent] = field(default_factory=dict)
 
-    def _as(self, role: str) -> dict[str, str]:
+    def as_role(self, role: str) -> dict[str, str]:
         return {"authorization": f"Bearer {self.tokens[Role(role)]}"}
 
     async def get(self, path: str, *, role: str = "operator") -> Any:
-        response = await self.http.get(self.url + path, headers=self._as(role))
+        response = await self.http.get(self.url + path, headers=self.as_role(role))
         assert response.status_code == 200, response.text
         return response.json()
 
     async def post(
         self, path: str, body: Any, *, role: str = "requester", key: str | None = None
     ) -> httpx.Response:
-        headers = self._as(role) | ({"idempotency-key": key} if key else {})
+        headers = self.as_role(role) | ({"idempotency-key": key} if key else {})
         return await self.http.post(self.url + path, json=body, headers=headers)
 
     async def start(self, workflow: str, given: Any, **more: Any) -> str:
@@ -114,14 +114,20 @@ class World:
 
 @contextlib.asynccontextmanager
 async def world(
-    home: Path, documents: dict[str, str], *agents: ScriptedAgent
+    home: Path,
+    documents: dict[str, str],
+    *agents: ScriptedAgent,
+    version: str = "1.0.0",
+    env: dict[str, str] | None = None,
 ) -> AsyncIterator[World]:
     """Start everything, register the agents, and stop everything."""
     home.mkdir(parents=True, exist_ok=True)
     for name, tasks in documents.items():
         folder = home / "workflows" / name
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "workflow.yaml").write_text(DOCUMENT.format(name=name, tasks=tasks))
+        (folder / "workflow.yaml").write_text(
+            DOCUMENT.format(name=name, version=version, tasks=tasks)
+        )
     async with contextlib.AsyncExitStack() as stack:
         http = await stack.enter_async_context(open_http())
         registry = Background(create_registry(f"sqlite:///{home / 'registry.db'}"))
@@ -136,7 +142,11 @@ async def world(
         found = Background()
         found.app = create(
             Settings.load(
-                {"PARLEY_PATIENCE_S": str(PATIENCE_S), "PARLEY_PUBLIC_URL": found.url},
+                {
+                    "PARLEY_PATIENCE_S": str(PATIENCE_S),
+                    "PARLEY_PUBLIC_URL": found.url,
+                    **(env or {}),
+                },
                 home=home,
                 registry_url=registry.url,
                 workflows=home / "workflows",

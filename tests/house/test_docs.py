@@ -8,8 +8,10 @@ from typing import Any, cast
 
 import pytest
 from parley_coordinator.governance.access import GRANTS, Permission, Role
+from parley_coordinator.web.events_rest import EventRest
 from parley_coordinator.web.operations import Operation, operations
 from parley_coordinator.web.rest import Rest
+from parley_coordinator.web.workflows import WorkflowRest
 from parley_coordinator.workflow.errors import Standard
 
 from tests.house.sources import (
@@ -67,7 +69,7 @@ def test_every_operation_of_rest_is_in_the_walk_through() -> None:
 def test_the_walk_through_asks_for_nothing_that_is_not_there() -> None:
     known = {re.sub(r"\{\w+\}", "{}", each.path) for each in _operations()}
     page = re.sub(r"\$\w+|\{\w+\}", "{}", text("docs/rest-api.md").replace("$url", ""))
-    asked = set(re.findall(r"/v1/[a-z{}/:]+", page))
+    asked = set(re.findall(r"/v1/[a-z{}/:-]+", page))
 
     assert asked - known == set()
 
@@ -167,7 +169,11 @@ def _readers(found: set[str]) -> set[str]:
 
 def _operations() -> list[Operation]:
     nothing = cast("Any", None)
-    return operations(Rest(runs=nothing, inbox=nothing, registry=nothing, public_url=""))
+    return operations(
+        Rest(runs=nothing, inbox=nothing, registry=nothing),
+        WorkflowRest(workflows=nothing, public_url=""),
+        EventRest(nothing, nothing),
+    )
 
 
 def _functions(path: str) -> set[str]:

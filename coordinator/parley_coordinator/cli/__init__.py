@@ -4,7 +4,7 @@ Data goes to stdout, talk to stderr. The exit status says what a script can do a
 
 ==  ==========================================================================
 0   done; a run that waits for a person is no failure
-1   something went wrong inside
+1   something went wrong inside; `check`: there are findings; `test`: a case failed
 2   the command or the request is wrong
 3   no valid token
 4   not permitted

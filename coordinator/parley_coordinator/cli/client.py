@@ -80,6 +80,27 @@ class Coordinator:
         """
         return self._sent("POST", path, json=body, headers=headers)
 
+    def post_text(self, *path: str, raw: bytes, source: str) -> Any:
+        """Send a workflow document; `source` is what messages call it.
+
+        Raises:
+            UnreachableError, RefusedError
+        """
+        return self._sent(
+            "POST",
+            path,
+            content=raw,
+            params={"source": source},
+            headers={"content-type": "application/yaml"},
+        )
+
+    def answers(self) -> bool:
+        """Whether somebody is there; asks once."""
+        try:
+            return self._http.get("/healthz", timeout=2).is_success
+        except httpx.TransportError:
+            return False
+
     def entries(self, name: str, *, limit: int, **query: str | int | None) -> list[Any]:
         """Read up to `limit` entries of the list `/v1/NAME`, over as many pages as that takes."""
         found: list[Any] = []
@@ -203,7 +224,10 @@ def _refused(response: httpx.Response) -> RefusedError | UnreachableError:
     try:
         problem = response.json()
         return RefusedError(
-            str(problem["detail"]), code=str(problem["code"]), http_status=response.status_code
+            str(problem["detail"]),
+            code=str(problem["code"]),
+            http_status=response.status_code,
+            findings=problem.get("findings", ()),
         )
     except (ValueError, KeyError, TypeError):
         return UnreachableError(

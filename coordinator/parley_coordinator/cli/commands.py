@@ -80,6 +80,9 @@ def start_run(
         list[str] | None,
         typer.Option("--set", help="One field of the input: key=text, or key=@file."),
     ] = None,
+    version: Annotated[
+        str | None, typer.Option(help="Of the workflow; default: the current one.")
+    ] = None,
     key: Annotated[
         str | None, typer.Option(help="Idempotency key; the same key starts nothing twice.")
     ] = None,
@@ -97,7 +100,15 @@ def start_run(
 
     given = read_input(input_file, fields or [])
     with _coordinator(url, home, role) as coordinator:
-        start(coordinator, workflow, given, key=key, wait=wait, as_json=output is Format.JSON)
+        start(
+            coordinator,
+            workflow,
+            given,
+            version=version,
+            key=key,
+            wait=wait,
+            as_json=output is Format.JSON,
+        )
 
 
 @app.command()
@@ -246,6 +257,20 @@ def agents(
 
     with _coordinator(url, home, role) as coordinator:
         listing.list_agents(coordinator, skill=skill, tag=tag, as_json=output is Format.JSON)
+
+
+@app.command()
+def schedules(
+    output: Output = Format.TABLE,
+    role: As = "operator",
+    home: Home = Path(DEFAULT_HOME),
+    url: Url = DEFAULT_URL,
+) -> None:
+    """List what starts by itself, when it is due, and why the last start failed."""
+    from parley_coordinator.cli import listing
+
+    with _coordinator(url, home, role) as coordinator:
+        listing.list_schedules(coordinator, as_json=output is Format.JSON)
 
 
 @app.command()

@@ -9,14 +9,19 @@
     ├── MeshError         7 mesh_not_ready
     ├── MeshRunningError  6 mesh_running
     ├── UndecidedError    2 not_confirmed
+    ├── FindingsError     1 findings
+    ├── CasesFailedError  1 cases_failed
     └── RunFailedError    8 run_failed
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from parley_cards.errors import FACES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 RUN_FAILED: Final = 8
 _EXITS: Final = {face.http: face.exit for face in FACES.values()}
@@ -73,6 +78,20 @@ class UndecidedError(CommandError):
         super().__init__(message, code="not_confirmed", exit_status=2)
 
 
+class FindingsError(CommandError):
+    """What was to be checked was checked, and must not run."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="findings", exit_status=1)
+
+
+class CasesFailedError(CommandError):
+    """Cases of workflows were run, and not all came to what they expect."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="cases_failed", exit_status=1)
+
+
 class RunFailedError(CommandError):
     """The run that was waited for ended, but not well."""
 
@@ -81,8 +100,15 @@ class RunFailedError(CommandError):
 
 
 class RefusedError(CommandError):
-    """The coordinator answered with a problem."""
+    """The coordinator answered with a problem.
 
-    def __init__(self, message: str, *, code: str, http_status: int) -> None:
+    Args:
+        findings: What is wrong with the workflow document that was sent, if that is the problem.
+    """
+
+    def __init__(
+        self, message: str, *, code: str, http_status: int, findings: Sequence[Any] = ()
+    ) -> None:
         fallback = 2 if http_status < 500 else 1
         super().__init__(message, code=code, exit_status=_EXITS.get(http_status, fallback))
+        self.findings = findings

@@ -1,4 +1,4 @@
-"""Runs and agents as tables."""
+"""Runs, agents and schedules as tables."""
 
 from __future__ import annotations
 
@@ -133,6 +133,38 @@ def list_agents(
         [[cell(agent) for cell in cells.values()] for agent in found],
         empty="no agents",
     )
+
+
+def list_schedules(coordinator: Coordinator, *, as_json: bool) -> None:
+    found = coordinator.get("v1", "schedules")["schedules"]
+    if as_json:
+        print_json(found)
+        return
+    cells: dict[str, Callable[[dict[str, Any]], Text]] = {
+        "WORKFLOW": lambda each: text(f"{each['workflow']} {each['version']}"),
+        "Starts": _starts,
+        "Next (UTC)": lambda each: text(_at(each["due"]) or "-"),
+        "Last (UTC)": lambda each: text(_at(each["lastAt"]) or "-"),
+        "Problem": lambda each: text(each["problem"] or "", "red"),
+    }
+    if narrow():
+        del cells["Last (UTC)"]
+    print_table(
+        list(cells),
+        [[cell(each) for cell in cells.values()] for each in found],
+        empty="no workflow starts by itself",
+    )
+
+
+def _starts(scheduled: dict[str, Any]) -> Text:
+    kind = scheduled["kind"]
+    if kind == "on":
+        return text("with events")
+    return text(f"{kind} {value_text(scheduled['schedule'][kind])}")
+
+
+def _at(given: str | None) -> str:
+    return f"{moment(given):%Y-%m-%d %H:%M:%S}" if given else ""
 
 
 def _stands(run: dict[str, Any]) -> Text:

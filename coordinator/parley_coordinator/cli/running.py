@@ -65,6 +65,7 @@ def start(
     workflow: str,
     given: Any,
     *,
+    version: str | None,
     key: str | None,
     wait: bool,
     as_json: bool,
@@ -81,7 +82,7 @@ def start(
         raise UsageError("--key takes 1 to 200 printable ASCII characters")
     # Sent again after a lost answer, the key makes it the same run.
     headers = {"idempotency-key": f"cli-{uuid4()}" if key is None else key}
-    body = {"workflow": workflow, "input": given}
+    body = {"workflow": workflow, "input": given, "version": version}
     run = coordinator.post("v1", "runs", body=body, headers=headers)
     if wait:
         console(stderr=True).print(

@@ -252,5 +252,9 @@ def waits_for(wait: dict[str, Any]) -> str:
             return f"the agent {wait.get('agent')}{since}"
         case "timer":
             return f"{moment(str(wait.get('until'))):%Y-%m-%d %H:%M:%S} UTC"
+        case "event":
+            return f"an event{since}"
+        case "run":
+            return f"the run {wait.get('run')}{since}"
         case _:
             return f"the coordinator to try again{since}"

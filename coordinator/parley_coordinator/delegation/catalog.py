@@ -32,6 +32,7 @@ class AgentCatalog:
                         output_schema=skill.output_schema,
                         effect=skill.effect,
                         idempotent=skill.idempotent,
+                        undo=skill.undo,
                     )
                 )
 

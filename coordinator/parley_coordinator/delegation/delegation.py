@@ -120,6 +120,9 @@ class Delegation:
         intended = log.recall(place, "intended")
         if intended is None:
             return "nothing was sent"
+        if "agent" not in intended.body:
+            more = "; its task may be running" if intended.body["traceable"] else ""
+            return f"what {intended.body['who']} was asked cannot be called back{more}"
         name = str(intended.body["agent"]["name"])
         try:
             async with asyncio.timeout(CANCEL_S):
@@ -138,12 +141,6 @@ class Delegation:
         except (ParleyError, ForeignTaskError, TimeoutError) as exc:
             return f"{name} could not cancel: {exc or 'no answer in time'}"
         return results.state_name(task.status.state)
-
-    async def cancel_below(self, log: RunLog, path: str) -> None:
-        """Cancel every open task at `path` and under it, and journal what came of each."""
-        for place in log.open_tasks(path):
-            outcome = await self.cancel(log, place)
-            await log.append(place, "cancelled", {"outcome": outcome})
 
     def _conversation(
         self, client: AgentClient, choice: Choice, log: RunLog, place: Place
@@ -198,6 +195,7 @@ class Delegation:
                     "card": card.digest,
                 },
                 "chosen": choice.why,
+                **({"compensates": call.compensates} if call.compensates else {}),
                 "message": message_id(log.run_id, call.place),
                 "context": message_id(log.run_id, call.place, "context"),
             },

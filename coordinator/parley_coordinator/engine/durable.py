@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import fcntl
 import logging
 import sqlite3
@@ -22,13 +23,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import sqlalchemy
 from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID
+from dbos import error as dbos_errors
 from parley_cards.errors import Kind
 from sqlalchemy import event
 
 from parley_coordinator.errors import CoordinatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
 ENGINE_VERSION: Final = "parley-1"
@@ -59,14 +61,16 @@ class DatabaseInUseError(CoordinatorError):
     kind: ClassVar[Kind] = Kind.CONFLICT
 
 
-_advance: Callable[[str, int], Awaitable[None]] | None = None
+_advance: Callable[[str, int], Coroutine[Any, Any, None]] | None = None
 
 
 @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=_RECOVERIES)
 async def _workflow(run_id: str, segment: int) -> None:
     if _advance is None:
         raise RuntimeError("the engine is not launched")
-    await _advance(run_id, segment)
+    # The journal tells what has happened. In DBOS's context, what a segment does to the queue would
+    # be its steps: after a crash they would be answered from a record instead of being done.
+    await asyncio.create_task(_advance(run_id, segment), context=contextvars.Context())
 
 
 class Durable:
@@ -81,7 +85,7 @@ class Durable:
         self._engine: sqlalchemy.Engine | None = None
         self._lock = contextlib.ExitStack()
 
-    async def launch(self, advance: Callable[[str, int], Awaitable[None]]) -> None:
+    async def launch(self, advance: Callable[[str, int], Coroutine[Any, Any, None]]) -> None:
         """Start, and take up again what a crash has interrupted.
 
         Raises:
@@ -115,14 +119,21 @@ class Durable:
             await DBOS.start_workflow_async(_workflow, run_id, segment)
 
     async def park(self, run_id: str, segment: int, delay_s: float) -> None:
-        """Have a segment run after `delay_s`, or when it is woken."""
+        """Have a segment run after `delay_s`, or when it is woken; the last delay counts.
+
+        It is there already if a crash or a failure came between here and the run's own row.
+        """
         options: Any = {
             "workflow_name": WORKFLOW,
             "queue_name": QUEUE,
             "workflow_id": _id(run_id, segment),
+            "workflow_id_reuse_policy": "reject",
             "delay_seconds": delay_s,
         }
-        await DBOS.enqueue_workflow_with_options_async(options, run_id, segment)
+        try:
+            await DBOS.enqueue_workflow_with_options_async(options, run_id, segment)
+        except dbos_errors.DBOSWorkflowIDInUseError:
+            await self.wake(run_id, segment, delay_s)
 
     async def wake(self, run_id: str, segment: int, delay_s: float = 0) -> None:
         """Let a parked segment run after `delay_s`; nothing happens if it already does."""

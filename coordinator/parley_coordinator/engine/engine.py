@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import OrderedDict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from parley_coordinator.engine.abandoning import Stopping, under_way
 from parley_coordinator.engine.durable import Durable, Standing
-from parley_coordinator.engine.effects import JournalEffects
-from parley_coordinator.model import Place, Run, RunState, Wait
-from parley_coordinator.store import items, journal, runs
-from parley_coordinator.store.log import RunLog
+from parley_coordinator.engine.effects import JournalEffects, Outside
+from parley_coordinator.engine.ending import end
+from parley_coordinator.model import Run, RunState, Wait
+from parley_coordinator.store import journal, runs
+from parley_coordinator.store.log import OvertakenError, RunLog
 from parley_coordinator.workflow.document import Document
 from parley_coordinator.workflow.effects import Parked
 from parley_coordinator.workflow.errors import WorkflowError
@@ -25,17 +28,22 @@ if TYPE_CHECKING:
     from parley_wire.database import Database
     from sqlalchemy import Connection
 
-    from parley_coordinator.delegation.delegation import Delegation
     from parley_coordinator.model import Entry
     from parley_coordinator.store.runs import Stored
+    from parley_coordinator.workflow.expressions import Expressions
 
 logger = logging.getLogger(__name__)
 
-ROOT: Final = Place(path="")
 FOREVER: Final = timedelta(days=3650)
 """How long a run sleeps that only a person can wake."""
 STOPPING_S: Final = 5.0
 """So long does a cancellation wait for what is under way to stop."""
+LONG_LOG: Final = 500
+"""A journal of so many rows is kept in memory while its run waits; of a few runs at a time."""
+MAX_LONG_LOGS: Final = 16
+LATE: Final = timedelta(seconds=5)
+"""By so much may the queue be late with a run that waited for a time."""
+NOT_WAITED_FOR: Final = "the run that waited for it has ended"
 TROUBLE: Final = (1, 2, 5, 10, 30, 60)
 """Seconds until a run is tried again that could not be advanced for a reason of ours."""
 
@@ -62,20 +70,28 @@ class Watch:
 
 
 class Engine:
-    """Runs in one process; what it knows is in the database."""
+    """Runs in one process; what it knows is in the database.
+
+    Args:
+        expressions: Evaluates the expressions of documents that others have written.
+    """
 
     def __init__(
         self,
         database: Database,
         durable: Durable,
-        delegation: Delegation,
+        outside: Outside,
         *,
+        expressions: Expressions,
         now: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._durable = durable
-        self._delegation = delegation
+        self._outside = outside
+        self._stopping = Stopping(outside.delegation, outside.performer.open_tasks, outside.nursery)
+        self._expressions = expressions
         self._now = now
+        self._long_logs: OrderedDict[str, RunLog] = OrderedDict()
         self._documents: dict[str, Document] = {}
         self._active: dict[str, asyncio.Task[None]] = {}
         self._trouble: dict[str, int] = {}
@@ -95,7 +111,9 @@ class Engine:
         """
         suspects, self._suspects = self._suspects, set()
         found = 0
-        for run_id, segment, has_news in await self._database.read(runs.unfinished):
+        before = self._now() - LATE
+        unfinished = await self._database.read(lambda c: runs.unfinished(c, before))
+        for run_id, segment, has_news, overdue in unfinished:
             match await self._durable.standing(run_id, segment):
                 case Standing.UNKNOWN:
                     await self._durable.start(run_id, segment)
@@ -109,6 +127,12 @@ class Engine:
                     await self._try_again(run_id, segment)
                 case Standing.LIVE if has_news:
                     await self._durable.wake(run_id, segment)
+                case Standing.LIVE if overdue:
+                    # After a time away the queue comes to it by itself.
+                    if (run_id, segment) not in suspects:
+                        self._suspects.add((run_id, segment))
+                        continue
+                    await self._durable.wake(run_id, segment)
                 case _:
                     continue
             found += 1
@@ -116,9 +140,11 @@ class Engine:
         return found
 
     async def tidy(self) -> None:
-        """Cancel what a crash has left open at agents after a run had ended."""
+        """Cancel what a crash has left open after a run had ended: tasks at agents, other runs."""
         for run_id in await self._database.read(runs.ended_with_open_tasks):
             await self._cancel_tasks(run_id)
+        for run_id in await self._database.read(runs.orphans):
+            await self._outside.nursery.cancel(run_id, NOT_WAITED_FOR)
 
     async def close(self) -> None:
         await self._durable.close()
@@ -145,6 +171,9 @@ class Engine:
             await asyncio.wait({active}, timeout=STOPPING_S)
         await self._cancel_tasks(run_id)
         self.changed(run_id, state=True)
+        stored = await self._database.read(lambda c: runs.get(c, run_id))
+        if stored is not None:
+            await self._tell_end(stored.run)
 
     def changed(self, run_id: str, *, state: bool = False) -> None:
         """Tell those who watch the run; `state`: it has parked or ended, not only gone on."""
@@ -179,7 +208,9 @@ class Engine:
         except asyncio.CancelledError:
             if not await self._is_final(run_id):
                 raise
-        except Exception:
+        except Exception as exc:
+            if isinstance(exc, OvertakenError) and await self._is_final(run_id):
+                return
             logger.exception("run %s could not be advanced, it is tried again", run_id)
             await self._try_again(run_id, segment)
         finally:
@@ -188,7 +219,9 @@ class Engine:
             self.changed(run_id, state=True)
 
     async def _advance(self, run_id: str, segment: int) -> None:
-        read = await self._database.read(lambda c: _read(c, run_id))
+        known = self._long_logs.pop(run_id, None)
+        after = 0 if known is None else known.seen
+        read = await self._database.read(lambda c: _read(c, run_id, after))
         if read is None:
             return  # the row was never committed, or belongs to another database
         stored, entries = read
@@ -197,8 +230,12 @@ class Engine:
             return
         if run.state is RunState.WAITING:
             self._database.write_soon(lambda c: runs.resume(c, run_id, self._now()))
-        log = RunLog(run_id, entries, self._database, self._now, self.changed)
-        effects = JournalEffects(run, log, self._database, self._delegation)
+        if known is None:
+            log = RunLog(run_id, entries, self._database, self._now, self.changed)
+        else:
+            log = known
+            log.add(entries)
+        effects = JournalEffects(run, log, self._database, self._outside)
         document = await self._document(run.digest)
         about = RunInfo(
             id=run.id,
@@ -207,18 +244,28 @@ class Engine:
             requested_by=run.requested_by,
         )
         while True:
-            log.waits.clear()
+            log.begin()
             try:
-                output = await interpret(document, about, effects)
+                output = await interpret(document, about, effects, self._expressions)
             except Parked:
+                await effects.make_good()
                 if await self._park(log, run, segment):
+                    self._keep(log)
                     return
             except WorkflowError as exc:
-                await self._finish(log, RunState.FAULTED, error=exc.as_json())
+                await self._finish(log, run, RunState.FAULTED, {"error": exc.as_json()})
                 return
             else:
-                await self._finish(log, RunState.COMPLETED, output=output)
+                await self._finish(log, run, RunState.COMPLETED, {"output": output})
                 return
+
+    def _keep(self, log: RunLog) -> None:
+        """Remember a long journal, so that the next advance reads only what is new."""
+        if len(log) < LONG_LOG:
+            return
+        self._long_logs[log.run_id] = log
+        while len(self._long_logs) > MAX_LONG_LOGS:
+            self._long_logs.popitem(last=False)
 
     async def _park(self, log: RunLog, run: Run, segment: int) -> bool:
         """Leave the run to the queue; False if there is news, and it should go on at once."""
@@ -241,31 +288,24 @@ class Engine:
             await self._durable.wake(run.id, following)
         return True
 
-    async def _finish(
-        self,
-        log: RunLog,
-        state: RunState,
-        *,
-        output: Any = None,
-        error: dict[str, Any] | None = None,
-    ) -> None:
-        body = {"output": output} if error is None else {"error": error}
+    async def _finish(self, log: RunLog, run: Run, state: RunState, body: dict[str, Any]) -> None:
         at = self._now()
-
-        def end(connection: Connection) -> None:
-            if runs.finish(connection, log.run_id, state, at=at, output=output, error=error):
-                journal.append(connection, log.run_id, ROOT, str(state), at, body)
-                items.withdraw_below(connection, log.run_id, "")
-
-        await self._database.write(end)
+        await self._database.write(lambda c: end(c, run, state, body, at))
         self.changed(log.run_id, state=True)
-        await self._delegation.cancel_below(log, "")
+        await self._tell_end(run)
+        await self._stopping.stop(log, under_way(log), NOT_WAITED_FOR)
+
+    async def _tell_end(self, run: Run) -> None:
+        """Let those go on who wait for the end of this run; what they need is written already."""
+        if run.parent is not None and run.parent.waits:
+            await self.signal(run.parent.run)
+        await self._outside.ended(run)
 
     async def _cancel_tasks(self, run_id: str) -> None:
-        """Cancel every task of the run that is still open at an agent, and note what came of it."""
+        """Stop everything that an ended run has started, and note what came of it."""
         entries = await self._database.read(lambda c: journal.read(c, run_id))
         log = RunLog(run_id, entries, self._database, self._now, self.changed)
-        await self._delegation.cancel_below(log, "")
+        await self._stopping.stop(log, under_way(log), NOT_WAITED_FOR)
 
     async def _try_again(self, run_id: str, segment: int) -> None:
         count = self._trouble.get(run_id, 0)
@@ -274,8 +314,6 @@ class Engine:
         now = self._now()
         wait = Wait(kind="engine", path="", since=now, until=now + timedelta(seconds=delay))
         await self._durable.park(run_id, segment + 1, delay)
-        # It may have been parked already, for longer, by the advance that failed after that.
-        await self._durable.wake(run_id, segment + 1, delay)
         await self._database.write(
             lambda c: runs.park(c, run_id, segment + 1, [wait.as_json()], now)
         )
@@ -293,6 +331,6 @@ class Engine:
         return self._documents[digest]
 
 
-def _read(connection: Connection, run_id: str) -> tuple[Stored, list[Entry]] | None:
+def _read(connection: Connection, run_id: str, after: int) -> tuple[Stored, list[Entry]] | None:
     stored = runs.get(connection, run_id)
-    return None if stored is None else (stored, journal.read(connection, run_id))
+    return None if stored is None else (stored, journal.read(connection, run_id, after))

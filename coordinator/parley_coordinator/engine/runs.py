@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from parley_cards.canonical import digest
 
-from parley_coordinator.engine.engine import ROOT
+from parley_coordinator.engine.deploying import startable
+from parley_coordinator.engine.ending import ROOT, end
+from parley_coordinator.engine.lifecycle import lifecycle
 from parley_coordinator.engine.why import explain
 from parley_coordinator.errors import (
     IdempotencyConflictError,
     InvalidInputError,
     InvalidRequestError,
-    InvalidWorkflowError,
     RunFinishedError,
     UnknownRunError,
-    UnknownWorkflowError,
 )
 from parley_coordinator.governance.access import Permission, Principal, require
 from parley_coordinator.model import Entry, Page, Run, RunState, Why
-from parley_coordinator.store import items, journal, runs
+from parley_coordinator.store import journal, runs
 from parley_coordinator.store.cursor import read_cursor, write_cursor
 from parley_coordinator.store.tables import to_text
-from parley_coordinator.workflow.check import check
 from parley_coordinator.workflow.schemas import problems
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from parley_wire.database import Database
     from sqlalchemy import Connection
 
     from parley_coordinator.engine.engine import Engine
+    from parley_coordinator.engine.workflows import Workflows
     from parley_coordinator.store.runs import Stored
-    from parley_coordinator.workflow.check import Catalog
     from parley_coordinator.workflow.document import Document
 
 _NAMESPACE: Final = uuid5(NAMESPACE_URL, "urn:parley:run")
@@ -47,8 +45,7 @@ class Runs:
     """Every use case checks its permission first, then what it was given, then acts.
 
     Args:
-        documents: The workflows that may be started, by name.
-        catalog: The functions of the admitted agents, as they are now.
+        workflows: What may be started.
         new_id: For runs without an idempotency key.
     """
 
@@ -57,31 +54,15 @@ class Runs:
         database: Database,
         engine: Engine,
         *,
-        documents: dict[str, Document],
-        catalog: Callable[[], Awaitable[Catalog]],
+        workflows: Workflows,
         now: Callable[[], datetime],
         new_id: Callable[[], str],
     ) -> None:
         self._database = database
         self._engine = engine
-        self._documents = documents
-        self._catalog = catalog
+        self._workflows = workflows
         self._now = now
         self._new_id = new_id
-        self._sound: set[tuple[str, int]] = set()
-
-    def documents(self) -> Sequence[Document]:
-        return [self._documents[name] for name in sorted(self._documents)]
-
-    def document(self, name: str) -> Document:
-        """Return the workflow that a new run would use.
-
-        Raises:
-            UnknownWorkflowError: If there is none of this name.
-        """
-        if name not in self._documents:
-            raise UnknownWorkflowError(name, known=sorted(self._documents))
-        return self._documents[name]
 
     async def start(
         self,
@@ -91,30 +72,36 @@ class Runs:
         *,
         key: str | None = None,
         context_id: str | None = None,
+        version: str | None = None,
     ) -> tuple[Run, bool]:
         """Start a run; with a key that was used before, return the run that it started.
+
+        Args:
+            version: Of the workflow; the current one if it is None.
 
         Returns:
             The run, and whether it is new.
 
         Raises:
             NotPermittedError: If the caller may not start runs.
-            UnknownWorkflowError: If there is no such workflow.
+            UnknownWorkflowError, UnknownVersionError: If there is no such workflow.
+            VersionDeprecatedError: If the version takes no new runs.
             InvalidInputError: If the input does not fit the workflow's schema.
             InvalidWorkflowError: If the workflow cannot run with the agents that there are.
             IdempotencyConflictError: If the key was used for another request.
         """
         require(principal, Permission.RUN_START)
-        document = self.document(workflow)
         if key is not None and not 0 < len(key) <= MAX_KEY:
             raise InvalidRequestError(f"an idempotency key has 1 to {MAX_KEY} characters")
-        request = digest({"workflow": workflow, "input": input, "context": context_id})
+        named = {} if version is None else {"version": version}
+        request = digest({"workflow": workflow, "input": input, "context": context_id, **named})
         if key is not None:
             known = await self._known(principal, key, request)
             if known is not None:
                 return known, False
+        document = await self._workflows.startable(workflow, version)
         self._check_input(document, input)
-        await self._check_sound(document)
+        await self._workflows.prove(document)
         run_id = (
             self._new_id()
             if key is None
@@ -126,14 +113,7 @@ class Runs:
             if key is not None and runs.get_request(connection, principal.subject, key):
                 return False
             at = run.created_at
-            runs.keep_document(
-                connection,
-                digest=document.digest,
-                name=document.name,
-                version=document.version,
-                body=json.dumps(document.json),
-                at=at,
-            )
+            startable(connection, document.name, document.version)
             runs.insert(connection, run)
             journal.append(
                 connection,
@@ -225,15 +205,8 @@ class Runs:
             require(principal, Permission.RUN_CANCEL)
         at = self._now()
 
-        def write(connection: Connection) -> bool:
-            if not runs.finish(connection, run_id, RunState.CANCELLED, at=at):
-                return False
-            body = {"by": principal.subject, "reason": reason}
-            journal.append(connection, run_id, ROOT, str(RunState.CANCELLED), at, body)
-            items.withdraw_below(connection, run_id, "")
-            return True
-
-        cancelled = await self._database.write(write)
+        body = {"by": principal.subject, "reason": reason}
+        cancelled = await self._database.write(lambda c: end(c, run, RunState.CANCELLED, body, at))
         run = await self.get(principal, run_id)
         if not cancelled and run.state is not RunState.CANCELLED:
             raise RunFinishedError(f"the run is {run.state} already", state=str(run.state))
@@ -248,6 +221,18 @@ class Runs:
         """
         run = await self.get(principal, run_id)
         return explain(run, await self._database.read(lambda c: journal.read(c, run_id)))
+
+    async def lifecycle(self, principal: Principal, run_id: str) -> Sequence[dict[str, Any]]:
+        """Return what happened in a run as CloudEvents, oldest first.
+
+        Raises:
+            UnknownRunError: If there is none, or the caller may not see it.
+        """
+        run = await self.get(principal, run_id)
+        document, entries = await self._database.read(
+            lambda c: (runs.get_document(c, run.digest), journal.read(c, run_id))
+        )
+        return lifecycle(run, (document or {})["document"]["namespace"], entries)
 
     async def journal(self, principal: Principal, run_id: str, after: int = 0) -> Sequence[Entry]:
         """Return the rows with `seq > after`, oldest first.
@@ -339,17 +324,3 @@ class Runs:
             raise InvalidInputError(
                 f"the input does not fit {document.name}: {'; '.join(found)}", problems=found
             )
-
-    async def _check_sound(self, document: Document) -> None:
-        """Prove what can be proved before anything happens; once per document and catalog."""
-        catalog = await self._catalog()
-        key = (document.digest, hash(catalog))
-        if key in self._sound:
-            return
-        found = check(document, catalog, file=document.name)
-        if found:
-            raise InvalidWorkflowError(
-                f"{document.name} cannot run: {found[0].message}",
-                findings=[finding.as_json() for finding in found],
-            )
-        self._sound.add(key)

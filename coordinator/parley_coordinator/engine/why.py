@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from parley_coordinator.engine import why_others
 from parley_coordinator.model import Entry, Fact, Run, Why, WhyStep
 
 _MAX_FACTS: Final = 500
@@ -19,6 +20,9 @@ def explain(run: Run, entries: list[Entry]) -> Why:
     steps: list[WhyStep] = []
     for entry in entries:
         kind, _, ordinal = entry.kind.partition(".")
+        if kind in why_others.RENDERERS:
+            steps.append(why_others.RENDERERS[kind](entry))
+            continue
         render = _RENDERERS.get(kind)
         if render is not None and ordinal != "expired" and not ordinal.endswith(".expired"):
             step = render(entry, _Siblings(by_key, entry))
@@ -67,7 +71,7 @@ def _intended(entry: Entry, sibling: _Siblings) -> WhyStep | None:
     return _step(
         entry,
         "calling",
-        f"{about.get('title') or about['skill']}: {about['agent']['name']} was asked, {known}",
+        f"{about.get('title') or about['skill']}: {_who(about)} was asked, {known}",
         agent=_agent(about, "" if sent is None else sent.body["task"]),
     )
 
@@ -78,6 +82,8 @@ def _observed(entry: Entry, sibling: _Siblings) -> WhyStep:
     output = entry.body["output"]
     rule, title, facts = _verdict(output)
     label = about.get("title") or about.get("skill") or entry.path
+    if about.get("compensates"):
+        label = f"{label} (undoes {_name(about['compensates'])})"
     done_by = entry.body.get("by")
     if done_by:
         title = f"{done_by} ruled that it had run"
@@ -172,6 +178,9 @@ def _caught(entry: Entry, _: _Siblings) -> WhyStep:
 
 def _skipped(entry: Entry, _: _Siblings) -> WhyStep:
     body = entry.body
+    if body.get("undoes"):
+        title = f"nothing to undo: {_name(body['undoes'])} has not happened"
+        return _step(entry, "chose", title)
     return _step(
         entry,
         "chose",
@@ -225,14 +234,34 @@ _RENDERERS: Final[dict[str, Callable[[Entry, _Siblings], WhyStep | None]]] = {
 }
 
 
+def _who(about: dict[str, Any]) -> str:
+    """An agent, or the server of a protocol call."""
+    return str(about.get("agent", {}).get("name") or about.get("uri") or about.get("protocol", ""))
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
 def _agent(about: dict[str, Any], task: str) -> dict[str, Any]:
+    if "protocol" in about:
+        name = about.get("operationId") or about.get("name") or about["method"]
+        return {
+            "name": about["who"],
+            "version": "",
+            "url": about["uri"],
+            "card": "",
+            "skill": f"{about['protocol']} {name}",
+            "task": task,
+            "chosen": {},
+        }
     agent = about.get("agent", {})
     return {
         "name": agent.get("name", ""),
         "version": agent.get("version", ""),
-        "url": agent.get("url", ""),
+        "url": agent.get("url") or about.get("uri", ""),
         "card": agent.get("card", ""),
-        "skill": f"{about.get('skill', '')}:{about.get('version', '')}",
+        "skill": f"{about['skill']}:{about['version']}" if about.get("skill") else "",
         "task": task,
         "chosen": about.get("chosen", {}),
     }

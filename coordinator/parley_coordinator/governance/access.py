@@ -27,7 +27,11 @@ class Permission(StrEnum):
     ITEM_READ_ALL = "item:read-all"
     ITEM_DECIDE = "item:decide"
     WORKFLOW_READ = "workflow:read"
+    """Also: to have a document checked that is not deployed."""
+    WORKFLOW_DEPLOY = "workflow:deploy"
     AGENT_READ = "agent:read"
+    EVENT_PUBLISH = "event:publish"
+    EVENT_READ = "event:read"
 
 
 class Role(StrEnum):
@@ -42,6 +46,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         Role.REQUESTER: frozenset(
             {
                 Permission.RUN_START,
+                Permission.EVENT_PUBLISH,
                 Permission.RUN_READ_OWN,
                 Permission.ITEM_READ,
                 Permission.ITEM_DECIDE,
@@ -64,7 +69,10 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 Permission.ITEM_READ,
                 Permission.ITEM_DECIDE,
                 Permission.WORKFLOW_READ,
+                Permission.WORKFLOW_DEPLOY,
                 Permission.AGENT_READ,
+                Permission.EVENT_PUBLISH,
+                Permission.EVENT_READ,
             }
         ),
         Role.AUDITOR: frozenset(
@@ -73,6 +81,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 Permission.ITEM_READ_ALL,
                 Permission.WORKFLOW_READ,
                 Permission.AGENT_READ,
+                Permission.EVENT_READ,
             }
         ),
     }

@@ -67,6 +67,15 @@ class Accounts:
         """
         return cls({token: role for role, token in open_tokens(home).items()})
 
+    @property
+    def holders(self) -> dict[str, set[str]]:
+        """The subjects that hold each role."""
+        found: dict[str, set[str]] = {}
+        for _, principal in self._principals:
+            for role in principal.roles:
+                found.setdefault(str(role), set()).add(principal.subject)
+        return found
+
     def principal(self, authorization: str | None) -> Principal:
         """Say who sends this `Authorization` header.
 

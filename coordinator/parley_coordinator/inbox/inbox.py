@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
-
-from parley_cards import strict_json
-from parley_cards.errors import ParleyError
+from typing import TYPE_CHECKING, Any
 
 from parley_coordinator.errors import (
     AlreadyDecidedError,
-    InvalidDecisionError,
     ItemClosedError,
-    NotEligibleError,
     StaleDigestError,
     UnknownItemError,
 )
 from parley_coordinator.governance.access import Permission, Principal, require
-from parley_coordinator.inbox.forms import check_values
+from parley_coordinator.inbox.rules import check_decision, check_eligible, is_candidate
 from parley_coordinator.model import (
     Decision,
-    ItemKind,
     ItemState,
     Page,
     Place,
@@ -30,7 +24,6 @@ from parley_coordinator.model import (
 from parley_coordinator.store import items, journal, runs
 from parley_coordinator.store.cursor import read_cursor, write_cursor
 from parley_coordinator.store.tables import to_text
-from parley_coordinator.workflow.schemas import problems
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,10 +33,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 logger = logging.getLogger(__name__)
-
-MAX_COMMENT: Final = 4_000
-WITHOUT_VALUES: Final = frozenset({"decline", "stop", "resend"})
-"""Outcomes of our own questions that need no values; an approval's outcomes are the workflow's."""
 
 
 class Inbox:
@@ -105,7 +94,7 @@ class Inbox:
         item = await self._database.read(lambda c: items.get(c, item_id))
         if item is None or not (
             _sees_all(principal)
-            or (principal.may(Permission.ITEM_READ) and _is_candidate(principal, item))
+            or (principal.may(Permission.ITEM_READ) and is_candidate(principal, item))
         ):
             raise UnknownItemError(item_id)
         return item
@@ -138,24 +127,14 @@ class Inbox:
         """
         item = await self.get(principal, item_id)
         require(principal, Permission.ITEM_DECIDE)
-        _check_eligible(principal, item)
+        check_eligible(principal, item)
         if item.state.final:
             settled = _settled(item, principal, outcome, digest)
             await self._wake(item.run_id)
             return settled
         if digest != item.digest:
             raise StaleDigestError(item_id=item.id, current=item.digest)
-        if outcome not in item.outcomes:
-            raise InvalidDecisionError(
-                f"{outcome[:80]!r} is not offered; choose one of: {', '.join(item.outcomes)}",
-                outcomes=item.outcomes,
-            )
-        if len(comment) > MAX_COMMENT:
-            raise InvalidDecisionError(f"the comment is longer than {MAX_COMMENT} characters")
-        if item.kind is ItemKind.INCIDENT and outcome == "ran":
-            _check_result(values or {}, item.proposal["known"].get("outputSchema"))
-        needs_none = item.kind is not ItemKind.APPROVAL and outcome in WITHOUT_VALUES
-        checked = {} if needs_none else check_values(item.form, values or {})
+        checked = check_decision(item, outcome=outcome, comment=comment, values=values)
         decision = Decision(
             outcome=outcome,
             by=principal.subject,
@@ -206,37 +185,6 @@ class Inbox:
 
 def _sees_all(principal: Principal) -> bool:
     return principal.may(Permission.ITEM_READ_ALL)
-
-
-def _is_candidate(principal: Principal, item: WorkItem) -> bool:
-    return not principal.titles.isdisjoint(item.candidates)
-
-
-def _check_eligible(principal: Principal, item: WorkItem) -> None:
-    if principal.subject in item.excluded:
-        raise NotEligibleError(
-            f"{principal.subject} requested or prepared this and may not decide it", item=item.id
-        )
-    if not _is_candidate(principal, item):
-        raise NotEligibleError(
-            f"{principal.subject} is not a candidate; who is: {', '.join(item.candidates)}",
-            item=item.id,
-            candidates=item.candidates,
-        )
-
-
-def _check_result(values: dict[str, Any], schema: dict[str, Any] | None) -> None:
-    """Refuse what an operator says a step has returned, unless it fits the skill's contract."""
-    text = values.get("result")
-    if not isinstance(text, str) or not text.strip():
-        raise InvalidDecisionError("say what it returned: `result` as JSON")
-    try:
-        value = strict_json.loads(text)
-    except ParleyError as exc:
-        raise InvalidDecisionError(f"the result is not JSON: {exc.message}") from exc
-    found = [] if schema is None else problems(schema, value)
-    if found:
-        raise InvalidDecisionError(f"the result does not fit: {'; '.join(found)}", problems=found)
 
 
 def _settled(item: WorkItem, principal: Principal, outcome: str, digest: str) -> WorkItem:

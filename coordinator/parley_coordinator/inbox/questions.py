@@ -18,7 +18,7 @@ from parley_coordinator.workflow.errors import Standard, WorkflowError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from parley_coordinator.workflow.effects import Call
+    from parley_coordinator.workflow.effects import Call, Request
 
 _NAMESPACE: Final = uuid5(NAMESPACE_URL, "urn:parley:item")
 _TEXT_FORM: Final[dict[str, Any]] = {
@@ -26,6 +26,10 @@ _TEXT_FORM: Final[dict[str, Any]] = {
     "properties": {"text": {"type": "string", "title": "Your answer", "minLength": 1}},
     "required": ["text"],
 }
+_SHOWN: Final = (
+    *("skill", "version", "protocol", "method", "uri", "intendedAt", "task", "message"),
+    *("undoes", "why"),
+)
 _RESULT_FORM: Final[dict[str, Any]] = {
     "type": "object",
     "properties": {"result": {"type": "string", "title": "Its result, as JSON (if it ran)"}},
@@ -126,22 +130,28 @@ def agent_question(  # noqa: PLR0913 - the parts of a question
 
 
 def incident(
-    run: Run, call: Call, *, ordinal: int, at: datetime, agent: str, known: dict[str, Any]
+    run: Run, call: Call | Request, *, ordinal: int, at: datetime, agent: str, known: dict[str, Any]
 ) -> WorkItem:
-    """Make the item of an effect whose outcome nobody can tell."""
+    """Make the item of an effect whose outcome nobody can tell, or of an undo call that failed."""
+    who = agent or "nobody"
+    title = f"Did {who} do this or not: {call.title}"
+    reason = "the message left, the answer was lost, and sending it again could do it twice"
+    if call.compensates:
+        title = f"This was not undone: {call.title}"
+        reason = "what it undoes has happened, and undoing it failed; the run waits for somebody"
     return _item(
         run,
         call,
         ItemKind.INCIDENT,
         ordinal=ordinal,
         at=at,
-        title=f"Did {agent} do this or not: {call.title}",
+        title=title,
         summary=[
             Fact(name=name, value=value, source="journal")
             for name, value in known.items()
-            if name in ("skill", "version", "intendedAt", "task", "message", "why")
+            if name in _SHOWN
         ],
-        reason="the message left, the answer was lost, and sending it again could do it twice",
+        reason=reason,
         proposal={"action": "resolve", "agent": agent, "known": known},
         outcomes=["ran", "resend", "stop"],
         form=_RESULT_FORM,
@@ -153,7 +163,7 @@ def incident(
 
 def _item(  # noqa: PLR0913 - the parts of an item
     run: Run,
-    call: Call,
+    call: Call | Request,
     kind: ItemKind,
     *,
     ordinal: int,

@@ -48,11 +48,32 @@ class RunLog:
         self._entries = {(e.path, e.attempt, e.kind): e for e in entries}
         self._pending: set[asyncio.Future[bool]] = set()
         self._failure: BaseException | None = None
+        self._news = False
         self.waits: list[Wait] = []
         """Why branches can't go on, one each; filled while the run advances."""
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def begin(self) -> None:
+        """Interpretation starts from the top: it sees everything that is known by now."""
+        self.waits.clear()
+        self._news = False
+
     def recall(self, place: Place, kind: str) -> Entry | None:
         return self._entries.get((place.path, place.attempt, kind))
+
+    def at(self, path: str) -> list[Entry]:
+        """Return the rows of a path, of all its attempts."""
+        return [entry for entry in self._entries.values() if entry.path == path]
+
+    def below(self, path: str, kind: str) -> list[Entry]:
+        """Return the rows of one kind at a path and under it."""
+        return [
+            entry
+            for entry in self._entries.values()
+            if entry.kind == kind and (entry.path == path or entry.path.startswith(f"{path}/"))
+        ]
 
     def task_at(self, place: Place) -> str | None:
         """The id of the newest task that an agent has opened for this place."""
@@ -132,16 +153,22 @@ class RunLog:
         self._changed(self.run_id)
 
     async def refresh(self) -> bool:
-        """Read rows that others have added, such as a decision; True if there were any."""
+        """Read rows that others have added, such as a decision.
+
+        Returns:
+            Whether there were any since `begin`: a branch that looked before may have missed them.
+        """
         after = self.seen
-        found = await self._database.read(lambda c: journal.read(c, self.run_id, after))
-        news = False
+        self.add(await self._database.read(lambda c: journal.read(c, self.run_id, after)))
+        return self._news
+
+    def add(self, found: list[Entry]) -> None:
+        """Take in rows that were read, in their order."""
         for entry in found:
             key = (entry.path, entry.attempt, entry.kind)
-            news = news or key not in self._entries
+            self._news = self._news or key not in self._entries
             self._entries[key] = entry
             self.seen = max(self.seen, entry.seq)
-        return news
 
     def _written(self, future: asyncio.Future[bool]) -> None:
         self._pending.discard(future)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import or_, select, text, tuple_
 
-from parley_coordinator.model import Run, RunState
+from parley_coordinator.model import Parent, Run, RunState
 from parley_coordinator.store.tables import CANDIDATE, RUN, from_text, to_text
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 _INSERT = text(
     """
     INSERT INTO run (id, workflow, version, digest, context_id, state, segment, input, output, error,
-                     waiting_for, requested_by, created_at, updated_at)
+                     waiting_for, parent, depth, requested_by, created_at, updated_at)
     VALUES (:id, :workflow, :version, :digest, :context_id, 'running', 0, :input, NULL, NULL,
-            '[]', :requested_by, :at, :at)
+            '[]', :parent, :depth, :requested_by, :at, :at)
     """
 )
 _GET = text("SELECT * FROM run WHERE id = :id")
@@ -43,12 +43,6 @@ _RESUME = text(
     "UPDATE run SET state = 'running', waiting_for = '[]', updated_at = :at"
     " WHERE id = :id AND state = 'waiting'"
 )
-_KEEP_DOCUMENT = text(
-    """
-    INSERT INTO document (digest, name, version, json, stored_at)
-    VALUES (:digest, :name, :version, :json, :at) ON CONFLICT (digest) DO NOTHING
-    """
-)
 _GET_DOCUMENT = text("SELECT json FROM document WHERE digest = :digest")
 _GET_REQUEST = text("SELECT digest, run_id FROM request WHERE caller = :caller AND key = :key")
 _KEEP_REQUEST = text(
@@ -58,8 +52,17 @@ _ASKED = text("SELECT 1 FROM candidate WHERE run_id = :run_id AND title = :title
 _UNFINISHED = text(
     """
     SELECT id, segment,
-           EXISTS (SELECT 1 FROM journal WHERE run_id = run.id AND at > run.updated_at) AS has_news
+           EXISTS (SELECT 1 FROM journal WHERE run_id = run.id AND at > run.updated_at) AS has_news,
+           EXISTS (SELECT 1 FROM json_each(run.waiting_for)
+                   WHERE json_extract(value, '$.until') < :before) AS overdue
     FROM run WHERE state IN ('running', 'waiting')
+    """
+)
+_ORPHANS = text(
+    """
+    SELECT run.id FROM run JOIN run AS parent ON parent.id = json_extract(run.parent, '$.run')
+    WHERE run.state IN ('running', 'waiting') AND json_extract(run.parent, '$.waits')
+      AND parent.state IN ('completed', 'faulted', 'cancelled')
     """
 )
 _ENDED_WITH_OPEN_TASKS = text(
@@ -82,6 +85,17 @@ class Request(NamedTuple):
     run_id: str
 
 
+class Unfinished(NamedTuple):
+    """A run that is not in a final state, with what tells that it should have gone on."""
+
+    id: str
+    segment: int
+    has_news: bool
+    """A row came to its journal after it had parked: a decision."""
+    overdue: bool
+    """A time for which it waits has passed."""
+
+
 class Stored(NamedTuple):
     """A run with what only the engine needs of it."""
 
@@ -99,6 +113,8 @@ def insert(connection: Connection, run: Run) -> None:
             "digest": run.digest,
             "context_id": run.context_id,
             "input": json.dumps(run.input, separators=(",", ":")),
+            "parent": None if run.parent is None else json.dumps(run.parent.as_json()),
+            "depth": run.depth,
             "requested_by": run.requested_by,
             "at": to_text(run.created_at),
         },
@@ -156,12 +172,17 @@ def resume(connection: Connection, run_id: str, at: datetime) -> None:
     connection.execute(_RESUME, {"id": run_id, "at": to_text(at)})
 
 
-def unfinished(connection: Connection) -> list[tuple[str, int, bool]]:
-    """Return every run that is not in a final state: id, segment, and whether it has news.
+def unfinished(connection: Connection, before: datetime) -> list[Unfinished]:
+    """Return every run that is not in a final state; what waits for a time before `before` is overdue."""
+    return [
+        Unfinished(row.id, row.segment, bool(row.has_news), bool(row.overdue))
+        for row in connection.execute(_UNFINISHED, {"before": before.isoformat()})
+    ]
 
-    A run has news when a row came to its journal after it had parked: a decision.
-    """
-    return [(row.id, row.segment, bool(row.has_news)) for row in connection.execute(_UNFINISHED)]
+
+def orphans(connection: Connection) -> list[str]:
+    """Return the runs under way that a run waited for which has ended."""
+    return list(connection.execute(_ORPHANS).scalars())
 
 
 def ended_with_open_tasks(connection: Connection) -> list[str]:
@@ -209,15 +230,6 @@ def page(
     return [_stored(row) for row in connection.execute(query)]
 
 
-def keep_document(
-    connection: Connection, *, digest: str, name: str, version: str, body: str, at: datetime
-) -> None:
-    connection.execute(
-        _KEEP_DOCUMENT,
-        {"digest": digest, "name": name, "version": version, "json": body, "at": to_text(at)},
-    )
-
-
 def get_document(connection: Connection, digest: str) -> Any | None:
     body = connection.execute(_GET_DOCUMENT, {"digest": digest}).scalar_one_or_none()
     return None if body is None else json.loads(body)
@@ -252,5 +264,7 @@ def _stored(row: Row[Any]) -> Stored:
         created_at=from_text(row.created_at),
         updated_at=from_text(row.updated_at),
         context_id=row.context_id,
+        parent=None if row.parent is None else Parent(**json.loads(row.parent)),
+        depth=row.depth,
     )
     return Stored(run, row.segment)

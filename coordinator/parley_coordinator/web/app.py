@@ -14,9 +14,12 @@ from starlette.routing import Mount, Route
 
 from parley_coordinator.web.a2a.routes import WorkflowAgents
 from parley_coordinator.web.authentication import Authenticate
+from parley_coordinator.web.events_rest import EventRest
 from parley_coordinator.web.openapi import openapi
 from parley_coordinator.web.operations import operations
+from parley_coordinator.web.pages import WorkflowPages
 from parley_coordinator.web.rest import Rest, healthy
+from parley_coordinator.web.workflows import WorkflowRest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,8 +28,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from parley_coordinator.governance.accounts import Accounts
+    from parley_coordinator.web.events_rest import Events, Schedules
     from parley_coordinator.web.operations import Operation
-    from parley_coordinator.web.ports import Agents, Inbox, Runs
+    from parley_coordinator.web.ports import Agents, Inbox, Runs, Workflows
 
     Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -51,23 +55,30 @@ def _dispatched(endpoints: Mapping[str, Endpoint]) -> Endpoint:
     return dispatch
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - one for each port
     *,
     runs: Runs,
+    workflows: Workflows,
     inbox: Inbox,
+    events: Events,
+    schedules: Schedules,
     accounts: Accounts,
     registry: Agents,
     public_url: str,
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[Any]] | None = None,
 ) -> Starlette:
-    """Put the faces together: REST below `/v1`, A2A below `/workflows/{name}`.
+    """Put the faces together: REST below `/v1`, A2A and pages below `/workflows/{name}`.
 
     Args:
         public_url: How others reach this server; it is in the cards.
         lifespan: Entered before the first request, left after the last.
     """
     public_url = public_url.rstrip("/")
-    table = operations(Rest(runs=runs, inbox=inbox, registry=registry, public_url=public_url))
+    table = operations(
+        Rest(runs=runs, inbox=inbox, registry=registry),
+        WorkflowRest(workflows=workflows, public_url=public_url),
+        EventRest(events, schedules),
+    )
     described = openapi(table, url=public_url, version=version("parley-mesh"))
 
     async def describe(_: Request) -> Response:
@@ -78,9 +89,12 @@ def create_app(
             Route("/healthz", healthy, methods=["GET"]),
             Route("/openapi.json", describe, methods=["GET"]),
             *_routes(table),
+            *WorkflowPages(workflows).routes(),
             Mount(
                 "/workflows/{name}",
-                app=WorkflowAgents(runs=runs, inbox=inbox, public_url=public_url),
+                app=WorkflowAgents(
+                    runs=runs, workflows=workflows, inbox=inbox, public_url=public_url
+                ),
             ),
         ],
         middleware=[

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -21,12 +23,17 @@ _KEY: Final = "parley.principal"
 _PUBLIC = re.compile(
     r"/healthz|/openapi\.json|/workflows/[^/]+/\.well-known/agent-card\.json", re.ASCII
 )
+_PAGE = re.compile(r"/workflows/[^/]+(?:/diagram\.svg|/outline\.txt|/document\.json)?", re.ASCII)
+_USER: Final = "token"
+_BASIC: Final = 'Basic realm="parley", charset="UTF-8"'
 
 
 class Authenticate:
     """Pure ASGI middleware: puts the principal into the scope, or answers 401 and stops.
 
-    Public are the health check, the description of the API and the agent cards, nothing else.
+    Public are the health check, the description of the API and the agent cards, nothing else. The
+    pages of workflows take HTTP Basic, too, with the user `token` and the token as the password:
+    a browser can send that. They change nothing, so it does no harm that it sends it by itself.
     """
 
     def __init__(self, app: ASGIApp, *, accounts: Accounts) -> None:
@@ -35,10 +42,16 @@ class Authenticate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not _PUBLIC.fullmatch(scope["path"]):
+            given = Headers(scope=scope).get("authorization")
+            page = scope["method"] in ("GET", "HEAD") and _PAGE.fullmatch(scope["path"]) is not None
             try:
-                scope[_KEY] = self._accounts.principal(Headers(scope=scope).get("authorization"))
+                scope[_KEY] = self._accounts.principal(_as_bearer(given) if page else given)
             except UnauthenticatedError as exc:
-                await problem_response(exc)(scope, receive, send)
+                answer = problem_response(exc)
+                if page:
+                    # A header of its own: browsers read no second challenge in the first.
+                    answer.headers.append("www-authenticate", _BASIC)
+                await answer(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -47,3 +60,15 @@ def principal_of(request: HTTPConnection) -> Principal:
     """Return who sent the request; only behind `Authenticate` and not on a public path."""
     principal: Principal = request.scope[_KEY]
     return principal
+
+
+def _as_bearer(authorization: str | None) -> str | None:
+    """Return HTTP Basic (RFC 7617) of our user as the bearer token that it holds."""
+    scheme, _, given = (authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return authorization
+    try:
+        user, _, token = base64.b64decode(given.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return f"Bearer {token}" if user == _USER else None

@@ -22,6 +22,7 @@ _PROBLEM: Final = "application/problem+json"
 _TITLES: Final = {
     200: "OK",
     201: "Created",
+    202: "Taken in",
     204: "Nothing more to come",
     400: "The request is malformed",
     401: "No valid token",
@@ -81,7 +82,12 @@ def _described(operation: Operation, refs: dict[str, str]) -> dict[str, Any]:
     if operation.query is not None:
         schema = operation.query.model_json_schema(by_alias=True)
         parameters += [
-            {"name": name, "in": "query", "required": False, "schema": each}
+            {
+                "name": name,
+                "in": "query",
+                "required": name in schema.get("required", ()),
+                "schema": each,
+            }
             for name, each in schema["properties"].items()
         ]
     if parameters:
@@ -90,6 +96,11 @@ def _described(operation: Operation, refs: dict[str, str]) -> dict[str, Any]:
         described["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": {"$ref": refs[operation.body.__name__]}}},
+        }
+    if operation.text:
+        described["requestBody"] = {
+            "required": True,
+            "content": {each: {"schema": {"type": "string"}} for each in operation.text},
         }
     described["responses"] = {
         str(status): _response(status, answer, refs) for status, answer in operation.answers.items()

@@ -1,7 +1,7 @@
 """What the faces need of the rest of the coordinator.
 
-`parley_coordinator.engine` and `parley_coordinator.inbox` implement the first two, the registry's
-client the third; `parley_coordinator.app` plugs them in. Permissions are checked behind the ports,
+`parley_coordinator.engine` and `parley_coordinator.inbox` implement the first three, the registry's
+client the last; `parley_coordinator.app` plugs them in. Permissions are checked behind the ports,
 except where a method takes no principal.
 """
 
@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from parley_coordinator.governance.access import Principal
-    from parley_coordinator.model import Entry, ItemState, Page, Run, RunState, Why, WorkItem
+    from parley_coordinator.model import (
+        DeployedDocument,
+        Deployment,
+        Entry,
+        ItemState,
+        Page,
+        Run,
+        RunState,
+        Versions,
+        Why,
+        WorkItem,
+    )
 
 
 class Document(Protocol):
@@ -56,14 +67,19 @@ class Runs(Protocol):
         *,
         key: str | None = None,
         context_id: str | None = None,
+        version: str | None = None,
     ) -> tuple[Run, bool]:
         """Start a run, durably, once for each `key` of this principal.
+
+        Args:
+            version: Of the workflow; the current one if it is None.
 
         Returns:
             The run, and whether this call created it: False when the same request came before.
 
         Raises:
-            UnknownWorkflowError, InvalidInputError, NotPermittedError
+            UnknownWorkflowError, UnknownVersionError, VersionDeprecatedError,
+            InvalidInputError, NotPermittedError
             IdempotencyConflictError: If the key was used for another request.
         """
         ...
@@ -91,6 +107,10 @@ class Runs(Protocol):
 
     async def why(self, principal: Principal, run_id: str) -> Why: ...
 
+    async def lifecycle(self, principal: Principal, run_id: str) -> Sequence[dict[str, Any]]:
+        """Return what happened in a run as CloudEvents, oldest first."""
+        ...
+
     async def journal(self, principal: Principal, run_id: str, after: int = 0) -> Sequence[Entry]:
         """Return the rows with `seq > after`, oldest first."""
         ...
@@ -109,10 +129,114 @@ class Runs(Protocol):
         """
         ...
 
-    def documents(self) -> Sequence[Document]: ...
 
-    def document(self, name: str) -> Document:
-        """Raises UnknownWorkflowError."""
+class Finding(Protocol):
+    """Why a document must not run."""
+
+    @property
+    def line(self) -> int: ...
+    @property
+    def column(self) -> int: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def rule(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def fix(self) -> str: ...
+
+
+class Checked(Protocol):
+    """The answer to the question whether a text may be deployed."""
+
+    @property
+    def findings(self) -> Sequence[Finding]: ...
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def version(self) -> str | None: ...
+    @property
+    def digest(self) -> str | None: ...
+
+
+class Workflows(Protocol):
+    """The workflows that are deployed, in all their versions."""
+
+    async def documents(self) -> Sequence[Document]:
+        """Return the current version of each, by name; who may see them is not checked."""
+        ...
+
+    async def document(self, name: str, version: str | None = None) -> Document:
+        """Return the current version, or another; who may see it is not checked.
+
+        Raises:
+            UnknownWorkflowError, UnknownVersionError
+        """
+        ...
+
+    async def overview(self) -> Sequence[Versions]:
+        """Return each as it is deployed, by name; who may see it is not checked."""
+        ...
+
+    async def check(self, principal: Principal, raw: bytes, source: str) -> Checked:
+        """Say what keeps a text from being deployed.
+
+        Raises:
+            NotPermittedError, ChecksBusyError
+            ParleyError: If the registry cannot be asked.
+        """
+        ...
+
+    async def deploy(
+        self, principal: Principal, raw: bytes, source: str
+    ) -> tuple[Deployment, bool]:
+        """Make a text the current version of its workflow; no effect if it is deployed already.
+
+        Returns:
+            The version, and whether it is new.
+
+        Raises:
+            NotPermittedError, InvalidWorkflowError, VersionTakenError, ChecksBusyError
+            ParleyError: If the registry cannot be asked.
+        """
+        ...
+
+    async def versions(self, principal: Principal, name: str) -> Versions:
+        """Raises NotPermittedError, UnknownWorkflowError."""
+        ...
+
+    async def version(self, principal: Principal, name: str, version: str) -> DeployedDocument:
+        """Raises NotPermittedError, UnknownWorkflowError, UnknownVersionError."""
+        ...
+
+    async def diff(
+        self, principal: Principal, name: str, one: str, other: str | None = None
+    ) -> str:
+        """Return the unified diff of the texts, from `one` to `other`, by default the current.
+
+        Raises:
+            NotPermittedError, UnknownWorkflowError, UnknownVersionError, ChecksBusyError
+        """
+        ...
+
+    async def deprecate(self, principal: Principal, name: str, version: str) -> Deployment:
+        """Let no new run start on a version.
+
+        Raises:
+            NotPermittedError, UnknownWorkflowError, UnknownVersionError, CurrentVersionError
+        """
+        ...
+
+    async def roll_back(
+        self, principal: Principal, name: str, version: str | None = None
+    ) -> Deployment:
+        """Make another version current: a named one, or the previous one.
+
+        Raises:
+            NotPermittedError, UnknownWorkflowError, UnknownVersionError, VersionDeprecatedError,
+            NoPreviousVersionError
+        """
         ...
 
 

@@ -28,6 +28,8 @@ class StartRun(RequestBody):
     input: Any
     context_id: Name | None = None
     """Groups runs, as the contextId of A2A does."""
+    version: Name | None = None
+    """Of the workflow; the current one if it is left out."""
 
 
 class CancelRun(RequestBody):
@@ -42,6 +44,11 @@ class DecideItem(RequestBody):
     comment: Annotated[str, Field(max_length=2000)] = ""
     values: dict[str, Any] | None = None
     """The filled-in form, if the item has one."""
+
+
+class RollBack(RequestBody):
+    version: Name | None = None
+    """What becomes current; left out, the version that was deployed before the current one."""
 
 
 class Query(RequestBody):
@@ -71,6 +78,29 @@ class AgentQuery(Query):
     skill: Name | None = None
     tag: Name | None = None
     health: HealthName | None = None
+
+
+class EventQuery(Query):
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    after: Annotated[int, Field(ge=0, le=2**53)] = 0
+    """`next` of the page before."""
+    type: Name | None = None
+
+
+class SourceQuery(Query):
+    source: Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")] = "document"
+    """What to call the document in messages, such as its file."""
+
+
+class VersionQuery(Query):
+    version: Name | None = None
+    """The current one if it is left out."""
+
+
+class DiffQuery(Query):
+    from_: Annotated[Name, Field(alias="from")]
+    to: Name | None = None
+    """The current version if it is left out."""
 
 
 B = TypeVar("B", bound=RequestBody)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from parley_coordinator.model import Entry, Page, Run, Why, WhyStep, WorkItem
-    from parley_coordinator.web.ports import Agent, Document
+    from parley_coordinator.web.ports import Agent
 
 RunStateName = Literal["running", "waiting", "completed", "faulted", "cancelled"]
 ItemStateName = Literal["ready", "decided", "expired", "withdrawn"]
@@ -40,7 +40,7 @@ class RunSummary(Resource):
     """Of the workflow document that the run is pinned to."""
     state: RunStateName
     waiting_for: list[dict[str, Any]]
-    """While waiting: `{kind: item|agent|timer|engine, path, since, until, item?, agent?}`."""
+    """While waiting: `{kind: item|agent|timer|event|run|engine, path, since, until, item?, agent?, run?}`."""
     requested_by: str
     context_id: str
     created_at: datetime
@@ -162,46 +162,6 @@ class ItemList(Resource):
         )
 
 
-class WorkflowSummary(Resource):
-    name: str
-    version: str
-    title: str
-    summary: str
-    digest: str
-    url: str
-    """Where the workflow is an A2A agent."""
-
-    @classmethod
-    def of(cls, document: Document, *, url: str) -> Self:
-        return cls(
-            name=document.name,
-            version=document.version,
-            title=document.title,
-            summary=document.summary,
-            digest=document.digest,
-            url=url,
-        )
-
-
-class WorkflowResource(WorkflowSummary):
-    input_schema: dict[str, Any] | None
-    output_schema: dict[str, Any] | None
-    document: dict[str, Any]
-
-    @classmethod
-    def of(cls, document: Document, *, url: str) -> Self:
-        return cls(
-            **WorkflowSummary.of(document, url=url).model_dump(by_alias=False),
-            input_schema=document.input_schema or None,
-            output_schema=document.output_schema or None,
-            document=document.json,
-        )
-
-
-class WorkflowList(Resource):
-    workflows: list[WorkflowSummary]
-
-
 class AgentSkill(Resource):
     id: str
     version: str
@@ -232,6 +192,31 @@ class AgentList(Resource):
         return cls(agents=[AgentResource.model_validate(agent) for agent in agents])
 
 
+class ScheduleResource(Resource):
+    workflow: str
+    version: str
+    kind: Literal["every", "cron", "after", "on"]
+    schedule: Annotated[dict[str, Any], Field(validation_alias="json")]
+    """As the document says it."""
+    since: datetime
+    due: datetime | None
+    """null while only events, or the end of the last run, can tell."""
+    last_at: datetime | None
+    last_run: str | None
+    problem: str | None
+    """Why the last start failed; null if it did not."""
+    problem_at: datetime | None
+
+
+class ScheduleList(Resource):
+    schedules: list[ScheduleResource]
+    """By workflow."""
+
+    @classmethod
+    def of(cls, found: Sequence[Any]) -> Self:
+        return cls(schedules=[ScheduleResource.model_validate(each) for each in found])
+
+
 class Problem(BaseModel):
     """RFC 9457."""
 
@@ -243,3 +228,30 @@ class Problem(BaseModel):
     detail: str
     code: str
     """Stable; what a program should look at."""
+
+
+class TakenResource(Resource):
+    accepted: int
+    duplicates: int
+    """Came before, with the same content."""
+
+
+class EventResource(Resource):
+    seq: int
+    received_at: datetime
+    received_from: str
+    """Who sent it, or `run:ID`."""
+    event: dict[str, Any]
+    """A CloudEvent in JSON."""
+
+
+class EventList(Resource):
+    events: list[EventResource]
+    """Oldest first."""
+    next: int
+    """`after` for the events that follow."""
+
+    @classmethod
+    def of(cls, logged: Sequence[Any], *, after: int) -> Self:
+        found = [EventResource.model_validate(each) for each in logged]
+        return cls(events=found, next=found[-1].seq if found else after)

@@ -1,4 +1,4 @@
-"""REST: `/v1/runs`, `/v1/items`, `/v1/workflows`, `/v1/agents`.
+"""REST: `/v1/runs`, `/v1/items`, `/v1/agents`.
 
 `parley_coordinator.web.operations` has the table of what is where.
 """
@@ -16,6 +16,7 @@ from parley_coordinator.model import ItemState, RunState
 from parley_coordinator.web import requests as q
 from parley_coordinator.web import resources as r
 from parley_coordinator.web.authentication import principal_of
+from parley_coordinator.web.cloudevents import BATCH
 from parley_coordinator.web.events import events_response
 
 if TYPE_CHECKING:
@@ -28,28 +29,24 @@ MAX_KEY_CHARS: Final = 200
 
 
 class Rest:
-    """The endpoints.
+    """The endpoints."""
 
-    Args:
-        public_url: How others reach this server; without a slash at the end.
-    """
-
-    def __init__(self, *, runs: Runs, inbox: Inbox, registry: Agents, public_url: str) -> None:
+    def __init__(self, *, runs: Runs, inbox: Inbox, registry: Agents) -> None:
         self._runs = runs
         self._inbox = inbox
         self._registry = registry
-        self._public_url = public_url
 
     async def start_run(self, request: Request) -> Response:
-        body = q.read_body(q.StartRun, await _json(request))
+        body = q.read_body(q.StartRun, await json_body(request))
         run, created = await self._runs.start(
             principal_of(request),
             body.workflow,
             body.input,
             key=_idempotency_key(request),
             context_id=body.context_id,
+            version=body.version,
         )
-        return _answer(
+        return answer(
             r.RunResource.model_validate(run),
             status=201 if created else 200,
             headers={"location": f"/v1/runs/{run.id}"},
@@ -65,23 +62,27 @@ class Rest:
             limit=query.limit,
             cursor=query.cursor,
         )
-        return _answer(r.RunList.of(page))
+        return answer(r.RunList.of(page))
 
     async def get_run(self, request: Request) -> Response:
         run = await self._runs.get(principal_of(request), request.path_params["run"])
-        return _answer(r.RunResource.model_validate(run))
+        return answer(r.RunResource.model_validate(run))
 
     async def cancel_run(self, request: Request) -> Response:
         raw = await request.body()
-        body = q.read_body(q.CancelRun, await _json(request)) if raw else q.CancelRun()
+        body = q.read_body(q.CancelRun, await json_body(request)) if raw else q.CancelRun()
         run = await self._runs.cancel(
             principal_of(request), request.path_params["run"], body.reason
         )
-        return _answer(r.RunResource.model_validate(run))
+        return answer(r.RunResource.model_validate(run))
 
     async def why(self, request: Request) -> Response:
         why = await self._runs.why(principal_of(request), request.path_params["run"])
-        return _answer(r.WhyResource.of(why))
+        return answer(r.WhyResource.of(why))
+
+    async def lifecycle(self, request: Request) -> Response:
+        found = await self._runs.lifecycle(principal_of(request), request.path_params["run"])
+        return JSONResponse(list(found), headers={"cache-control": "no-store"}, media_type=BATCH)
 
     async def events(self, request: Request) -> Response:
         return await events_response(
@@ -101,14 +102,14 @@ class Rest:
             limit=query.limit,
             cursor=query.cursor,
         )
-        return _answer(r.ItemList.of(page))
+        return answer(r.ItemList.of(page))
 
     async def get_item(self, request: Request) -> Response:
         item = await self._inbox.get(principal_of(request), request.path_params["item"])
-        return _answer(r.ItemResource.model_validate(item))
+        return answer(r.ItemResource.model_validate(item))
 
     async def decide_item(self, request: Request) -> Response:
-        body = q.read_body(q.DecideItem, await _json(request))
+        body = q.read_body(q.DecideItem, await json_body(request))
         item = await self._inbox.decide(
             principal_of(request),
             request.path_params["item"],
@@ -117,35 +118,21 @@ class Rest:
             comment=body.comment,
             values=body.values,
         )
-        return _answer(r.ItemResource.model_validate(item))
-
-    async def list_workflows(self, request: Request) -> Response:
-        require(principal_of(request), Permission.WORKFLOW_READ)
-        return _answer(
-            r.WorkflowList(
-                workflows=[
-                    r.WorkflowSummary.of(document, url=self._url(document.name))
-                    for document in self._runs.documents()
-                ]
-            )
-        )
-
-    async def get_workflow(self, request: Request) -> Response:
-        require(principal_of(request), Permission.WORKFLOW_READ)
-        document = self._runs.document(request.path_params["workflow"])
-        return _answer(r.WorkflowResource.of(document, url=self._url(document.name)))
+        return answer(r.ItemResource.model_validate(item))
 
     async def list_agents(self, request: Request) -> Response:
         require(principal_of(request), Permission.AGENT_READ)
         query = q.read_query(q.AgentQuery, request.query_params.multi_items())
         agents = await self._registry.agents(skill=query.skill, tag=query.tag, health=query.health)
-        return _answer(r.AgentList.of(agents))
-
-    def _url(self, workflow: str) -> str:
-        return f"{self._public_url}/workflows/{workflow}"
+        return answer(r.AgentList.of(agents))
 
 
-async def _json(request: Request) -> bytes:
+async def json_body(request: Request) -> bytes:
+    """Return the body as it came.
+
+    Raises:
+        InvalidRequestError: If it does not say that it is JSON.
+    """
     if not is_json(media_type(request.scope)):
         raise InvalidRequestError("send a JSON body with Content-Type: application/json")
     return await request.body()
@@ -163,7 +150,7 @@ def _idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _answer(
+def answer(
     resource: BaseModel, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
     return Response(

@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from parley_coordinator.workflow.catalog import FunctionInfo
+from parley_coordinator.workflow.checks.schema_shapes import resolve
 from parley_coordinator.workflow.expressions import is_expression
-from parley_coordinator.workflow.findings import escape
+from parley_coordinator.workflow.findings import OneOf, escape
 from parley_coordinator.workflow.schemas import Schema
 
-_DEFINITIONS: Final[tuple[str, ...]] = ("$defs", "definitions")
+DEFINITIONS: Final[tuple[str, ...]] = ("$defs", "definitions")
+
+MAX_PAIRS: Final = 200_000
+"""Of values in literals and in the schemas that they are held against: some seconds at worst."""
+REFERS: Final = 2000
+"""What a schema counts that refers to others, which may refer to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,27 +30,72 @@ class Misfit:
     """JSON pointer below `with`."""
     rule: str
     message: str
-    fix: str
+    fix: str | OneOf
     at_key: bool = False
 
 
-def misfits(arguments: Any, function: FunctionInfo) -> Iterator[Misfit]:
-    """Yield what of `with` does not fit."""
-    if function.input_schema is None or not isinstance(arguments, dict):
+@dataclass(slots=True)
+class Patience:
+    """How many literals of a document are held against schemas: what comes after is taken to fit."""
+
+    left: int = MAX_PAIRS
+
+    def suffices(self, value: Any, schema: Any) -> bool:
+        size = REFERS if _refers(schema) else _values(schema)
+        self.left -= _values(value) * size
+        return self.left >= 0
+
+
+def misfits(
+    arguments: Any, function: str, schema: Schema, patience: Patience | None = None
+) -> Iterator[Misfit]:
+    """Yield what of `with` does not fit.
+
+    Args:
+        function: What to call it in messages.
+        patience: Left for the document; None: for one of its own.
+    """
+    if isinstance(arguments, dict):
+        yield from _Checker(function, schema, patience or Patience()).value(
+            arguments, schema.document, ""
+        )
+
+
+def expressions(
+    arguments: Any, schema: Any, root: Any, path: str = ""
+) -> Iterator[tuple[str, str, Any]]:
+    """Yield every expression in `with` that gives a whole argument or a part of one.
+
+    Args:
+        schema: Of `arguments`, in the schema `root`.
+
+    Yields:
+        JSON pointer below `with`, the expression, the schema that its value must fit.
+    """
+    schema = resolve(schema, root)
+    if not isinstance(schema, dict):
         return
-    checker = _Checker(function)
-    yield from checker.value(arguments, function.input_schema, "")
+    if isinstance(arguments, str) and is_expression(arguments):
+        yield path, arguments, schema
+    elif isinstance(arguments, dict):
+        properties = schema.get("properties")
+        for name, member in arguments.items():
+            if isinstance(properties, dict) and name in properties:
+                yield from expressions(member, properties[name], root, f"{path}/{escape(name)}")
+    elif isinstance(arguments, list):
+        for index, element in enumerate(arguments):
+            yield from expressions(element, schema.get("items"), root, f"{path}/{index}")
 
 
 class _Checker:
-    def __init__(self, function: FunctionInfo) -> None:
-        root = function.input_schema or {}
-        self._name = f"{function.name}:{function.version}"
-        self._root = root
-        self._definitions = {name: root[name] for name in _DEFINITIONS if name in root}
+    def __init__(self, function: str, schema: Schema, patience: Patience) -> None:
+        self._name = function
+        self._compiled = schema
+        self._root = schema.document
+        self._patience = patience
 
     def value(self, value: Any, schema: Any, path: str) -> Iterator[Misfit]:
-        schema = self._resolved(schema)
+        schema = resolve(schema, self._root)
         if not isinstance(schema, dict):
             return
         if not _computed(value):
@@ -60,26 +110,13 @@ class _Checker:
             message = f"{self._name} takes {kind} here, not an object"
             yield Misfit(path, "argument-type", message, f"write {kind}")
 
-    def _resolved(self, schema: Any) -> Any:
-        """Follow local references, a few levels."""
-        for _ in range(8):
-            reference = schema.get("$ref") if isinstance(schema, dict) else None
-            if not isinstance(reference, str) or not reference.startswith("#/"):
-                return schema
-            schema = self._root
-            for step in reference[2:].split("/"):
-                schema = schema.get(step) if isinstance(schema, dict) else None
-        return schema
-
     def _literal(self, value: Any, schema: dict[str, Any], path: str) -> Iterator[Misfit]:
         if isinstance(value, dict) and isinstance(schema.get("properties"), dict):
             yield from self._members(value, schema, path)
             return
-        try:
-            problems = Schema({**self._definitions, **schema}).problems(value)
-        except ValueError:
-            return  # the card's schema is checked where cards are
-        for problem in problems:
+        if not self._patience.suffices(value, schema):
+            return
+        for problem in self._compiled.problems(value, part=schema):
             name = path.rsplit("/", 1)[-1] or "with"
             message = f"{name!r} of {self._name}: {problem}"
             yield Misfit(path, "argument-type", message, "correct the value")
@@ -88,7 +125,6 @@ class _Checker:
         self, value: dict[str, Any], schema: dict[str, Any], path: str
     ) -> Iterator[Misfit]:
         properties: dict[str, Any] = schema["properties"]
-        known = ", ".join(properties) or "none"
         for name in schema.get("required", []):
             if name not in value:
                 message = f"{self._name} needs {name!r}"
@@ -99,7 +135,7 @@ class _Checker:
                 yield from self.value(member, properties[name], here)
             elif schema.get("additionalProperties") is False:
                 message = f"{self._name} has no argument {name[:60]!r}"
-                fix = f"use one of: {known}"
+                fix = OneOf(name, properties)
                 yield Misfit(here, "unknown-argument", message, fix, at_key=True)
 
 
@@ -110,3 +146,21 @@ def _computed(value: Any) -> bool:
     if isinstance(value, dict):
         return any(_computed(member) for member in value.values())
     return isinstance(value, list) and any(_computed(element) for element in value)
+
+
+def _values(value: Any) -> int:
+    count, open_ = 0, [value]
+    while open_:
+        each = open_.pop()
+        count += 1
+        if isinstance(each, dict):
+            open_ += each.values()
+        elif isinstance(each, list):
+            open_ += each
+    return count
+
+
+def _refers(schema: Any) -> bool:
+    if isinstance(schema, dict):
+        return "$ref" in schema or any(_refers(each) for each in schema.values())
+    return isinstance(schema, list) and any(_refers(each) for each in schema)

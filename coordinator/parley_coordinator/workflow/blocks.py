@@ -1,23 +1,16 @@
-"""The kinds of task that hold others: do, fork, try."""
+"""Lists in order, and what to do about errors: do, try."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from parley_coordinator.model import Place
-from parley_coordinator.workflow.effects import (
-    NOTE_CAUGHT,
-    NOTE_FORK_FAILED,
-    NOTE_RETRYING,
-    Parked,
-)
+from parley_coordinator.workflow.effects import NOTE_CAUGHT, NOTE_RETRYING
 from parley_coordinator.workflow.errors import WorkflowError
-from parley_coordinator.workflow.expressions import truthy
 from parley_coordinator.workflow.fields import RetryPolicy
 from parley_coordinator.workflow.frame import (
     Expired,
@@ -28,79 +21,18 @@ from parley_coordinator.workflow.frame import (
     timeout_error,
 )
 from parley_coordinator.workflow.machine import Machine, Result
-from parley_coordinator.workflow.tasks import Catch, DoTask, ForkTask, NamedTask, TryTask
+from parley_coordinator.workflow.tasks import Catch, DoTask, TryTask
 
 LONGEST_BACKOFF: Final = timedelta(days=1)
 """Growing delays stop here."""
-
-_Failure: TypeAlias = WorkflowError | Expired
-_BranchEnd: TypeAlias = tuple[Any, _Failure | Parked | None]
-"""Output, and what kept the branch from having one."""
 
 
 async def run_do(machine: Machine, task: DoTask, data: Any, frame: Frame) -> Result:
     place = replace(frame.place, path=f"{frame.place.path}/do")
     output = await machine.run_list(
-        task.do, data, place=place, limit=frame.limit, caught=frame.caught
+        task.do, data, place=place, limit=frame.limit, variables=frame.variables
     )
     return output, None
-
-
-async def run_fork(machine: Machine, task: ForkTask, data: Any, frame: Frame) -> Result:
-    """Run all branches; return their outputs in declared order.
-
-    A failure waits for its siblings to end or park, so that what they have begun is in the
-    journal. Which failure counts is written down: later, another branch may have failed as well.
-    """
-    known = machine.effects.recall(frame.place, NOTE_FORK_FAILED)
-    if known is not None:
-        raise _failure(known)
-    ends = await _branches(machine, task, data, frame)
-    for named, (_output, end) in zip(task.fork.branches, ends, strict=True):
-        if isinstance(end, WorkflowError | Expired):
-            await machine.effects.note(frame.place, NOTE_FORK_FAILED, _failed(named.name, end))
-            raise end
-    for _output, end in ends:
-        if end is not None:
-            raise end
-    return [output for output, _end in ends], None
-
-
-async def _branches(machine: Machine, task: ForkTask, data: Any, frame: Frame) -> list[_BranchEnd]:
-    async def branch(index: int, named: NamedTask) -> _BranchEnd:
-        path = f"{frame.place.path}/fork/branches/{index}/{named.name}"
-        place = replace(frame.place, path=path)
-        try:
-            output, _then = await machine.run_task(
-                named, data, place=place, limit=frame.limit, caught=frame.caught
-            )
-        except (WorkflowError, Expired, Parked) as end:
-            return None, end
-        return output, None
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            running = [
-                group.create_task(branch(index, named))
-                for index, named in enumerate(task.fork.branches)
-            ]
-    except BaseExceptionGroup as defects:
-        # A defect of the engine, not an error of the run: show it as it is.
-        raise defects.exceptions[0] from None
-    return [each.result() for each in running]
-
-
-def _failed(branch: str, end: _Failure) -> dict[str, Any]:
-    if isinstance(end, Expired):
-        error = timeout_error(end.owner.partition("@")[0]).as_json()
-        return {"branch": branch, "error": error, "owner": end.owner}
-    return {"branch": branch, "error": end.as_json()}
-
-
-def _failure(known: Mapping[str, Any]) -> _Failure:
-    if "owner" in known:
-        return Expired(known["owner"])
-    return WorkflowError.from_json(known["error"])
 
 
 async def run_try(machine: Machine, task: TryTask, data: Any, frame: Frame) -> Result:
@@ -119,9 +51,9 @@ async def run_try(machine: Machine, task: TryTask, data: Any, frame: Frame) -> R
             return await _attempt(machine, task, data, frame, place=place, policy=policy), None
         except WorkflowError as raised:
             error = raised
-        caught = {**frame.caught, "error": error.as_json(), task.catch.as_: error.as_json()}
+        caught = {**frame.variables, "error": error.as_json(), task.catch.as_: error.as_json()}
         scope = {**frame.scope, **caught, "context": machine.context}
-        if not _takes(task.catch, error, data, scope):
+        if not await _takes(machine, task.catch, error, data, scope):
             raise error
         if policy is not None:
             retry = _Retry(machine, policy, frame, place, number)
@@ -155,12 +87,12 @@ async def _attempt(
     longest = policy.limit.attempt.duration if policy else None
     if longest is not None:
         started = await machine.effects.time(place, "started")
-        length = machine.length(longest, data, frame.scope, place.path)
+        length = await machine.length(longest, data, frame.scope, place.path)
         limit = tightest(limit, started + length, owner_of(place))
     inner = replace(place, path=f"{place.path}/try")
     try:
         return await machine.run_list(
-            task.try_, data, place=inner, limit=limit, caught=frame.caught
+            task.try_, data, place=inner, limit=limit, variables=frame.variables
         )
     except Expired as expired:
         if longest is None or expired.owner != owner_of(place):
@@ -168,12 +100,15 @@ async def _attempt(
         raise timeout_error(place.path) from None
 
 
-def _takes(catch: Catch, error: WorkflowError, data: Any, scope: Mapping[str, Any]) -> bool:
-    return (
-        error.matches(catch.errors.with_.wanted())
-        and (catch.when is None or truthy(catch.when, data, scope))
-        and not (catch.except_when is not None and truthy(catch.except_when, data, scope))
-    )
+async def _takes(
+    machine: Machine, catch: Catch, error: WorkflowError, data: Any, scope: Mapping[str, Any]
+) -> bool:
+    if not error.matches(catch.errors.with_.wanted()):
+        return False
+    holds = machine.expressions.truthy
+    if catch.when is not None and not await holds(catch.when, data, scope):
+        return False
+    return catch.except_when is None or not await holds(catch.except_when, data, scope)
 
 
 async def _handle(
@@ -183,7 +118,7 @@ async def _handle(
     if catch.do is None:
         return data
     place = replace(frame.place, path=f"{frame.place.path}/catch/do")
-    return await machine.run_list(catch.do, data, place=place, limit=frame.limit, caught=caught)
+    return await machine.run_list(catch.do, data, place=place, limit=frame.limit, variables=caught)
 
 
 class _Retry:
@@ -224,26 +159,27 @@ class _Retry:
 
     async def _plan(self, data: Any, scope: Mapping[str, Any]) -> datetime | None:
         policy, limit = self._policy, self._policy.limit
-        if policy.when is not None and not truthy(policy.when, data, scope):
+        holds = self._machine.expressions.truthy
+        if policy.when is not None and not await holds(policy.when, data, scope):
             return None
-        if policy.except_when is not None and truthy(policy.except_when, data, scope):
+        if policy.except_when is not None and await holds(policy.except_when, data, scope):
             return None
         if limit.attempt.count is not None and self._number > limit.attempt.count:
             return None
         path = self._place.path
         length = self._machine.length
         failed = await self._effects.time(self._place, "failed")
-        delay = length(policy.delay, data, scope, path)
+        delay = await length(policy.delay, data, scope, path)
         longest = max(delay, LONGEST_BACKOFF)
         factor = policy.backoff.factor(self._number)
         until = failed + (longest if delay > longest / factor else delay * factor)
         if policy.jitter is not None:
-            low = length(policy.jitter.from_, data, scope, path).total_seconds()
-            high = length(policy.jitter.to, data, scope, path).total_seconds()
+            low = (await length(policy.jitter.from_, data, scope, path)).total_seconds()
+            high = (await length(policy.jitter.to, data, scope, path)).total_seconds()
             drawn = await self._effects.jitter(self._place, min(low, high), max(low, high))
             until += timedelta(seconds=drawn)
         if limit.duration is not None:
             begun = await self._effects.time(self._frame.place, "started")
-            if until - begun > length(limit.duration, data, scope, path):
+            if until - begun > await length(limit.duration, data, scope, path):
                 return None
         return until

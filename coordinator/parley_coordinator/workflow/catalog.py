@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
-from parley_coordinator.workflow.fields import HUMAN_TASK
+from parley_coordinator.workflow.fields import HUMAN_TASK, Function
 
 AGENTS: Final = "agents"
 """The catalog with every skill of the agents that the registry knows."""
@@ -23,6 +23,8 @@ class FunctionInfo:
     output_schema: dict[str, Any] | None
     effect: Literal["read", "write", "unknown"]
     idempotent: bool
+    undo: str = ""
+    """The skill that undoes what this one does; empty: none."""
 
 
 class Catalog(Protocol):
@@ -95,3 +97,18 @@ HUMAN_TASK_FUNCTION: Final = FunctionInfo(
 )
 """`human-task:1.0.0@parley`: asks people. Its deadline is the task's own timeout; no answer is a
 timeout error, never an outcome."""
+
+
+def find(functions: Mapping[str, list[FunctionInfo]], wanted: Function) -> FunctionInfo | None:
+    """Return what `name:version@catalog` means; None if there is no such function.
+
+    Args:
+        functions: Of the catalog `agents`.
+    """
+    if wanted.asks_people:
+        versions = [HUMAN_TASK_FUNCTION]
+    elif wanted.catalog == AGENTS:
+        versions = functions.get(wanted.name, [])
+    else:
+        return None
+    return next((each for each in versions if each.version == wanted.version), None)

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
 from parley_cards.canonical import digest
-from pydantic import Field, StringConstraints, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, model_validator
 
-from parley_coordinator.workflow import fields, tasks
+from parley_coordinator.workflow import calls, events, fields, tasks
+from parley_coordinator.workflow.calls import Authentication, Resource
+from parley_coordinator.workflow.events import Read, Strategy
 from parley_coordinator.workflow.fields import (
     NO_INPUT,
     NO_OUTPUT,
+    Duration,
     ErrorSpec,
     InputSpec,
+    Label,
     OutputSpec,
     RetryPolicy,
+    SecretName,
     Strict,
+    TaskName,
     Timeout,
     TimeoutSpec,
+    problem,
 )
-from parley_coordinator.workflow.findings import Finding, Positions, escape, refuse
+from parley_coordinator.workflow.findings import Positions, refuse
+from parley_coordinator.workflow.model_findings import model_findings
 from parley_coordinator.workflow.schemas import Schema
 from parley_coordinator.workflow.source import read
-from parley_coordinator.workflow.tasks import NamedTask, TaskList
+from parley_coordinator.workflow.tasks import AnyTask, NamedTask, TaskList
 
-_Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 _Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$")]
 
 
@@ -36,8 +41,8 @@ class Head(Strict):
     """The key `document`."""
 
     dsl: Annotated[str, StringConstraints(pattern=r"^1\.0\.\d+$")]
-    namespace: _Label
-    name: _Label
+    namespace: Label
+    name: Label
     version: _Version
     title: str = ""
     summary: str = ""
@@ -45,17 +50,50 @@ class Head(Strict):
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
+def _a_call(value: Any) -> Any:
+    if isinstance(value, dict) and "call" not in value:
+        raise problem("function", "a function of a document is a call", "give it `call` and `with`")
+    return value
+
+
+_TRIGGERS: Final = frozenset(("every", "cron", "after", "on"))
+
+
+class Schedule(Strict):
+    """When runs start by themselves."""
+
+    every: Duration | None = None
+    cron: Annotated[str, StringConstraints(min_length=9, max_length=200)] | None = None
+    after: Duration | None = None
+    on: Strategy | None = None
+    read: Read = "data"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_of(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len(_TRIGGERS & value.keys()) != 1:
+            message = "a schedule has exactly one of `every`, `cron`, `after` and `on`"
+            raise problem("schedule", message, "write schedule: {every: {hours: 1}}")
+        return value
+
+
 class Use(Strict):
     """What tasks refer to by name."""
 
+    authentications: dict[str, Authentication] = Field(default_factory=dict)
+    catalogs: dict[str, Resource] = Field(default_factory=dict)
     errors: dict[str, ErrorSpec] = Field(default_factory=dict)
+    functions: dict[TaskName, Annotated[AnyTask, BeforeValidator(_a_call)]] = Field(
+        default_factory=dict
+    )
+    secrets: tuple[SecretName, ...] = ()
     retries: dict[str, RetryPolicy] = Field(default_factory=dict)
     timeouts: dict[str, TimeoutSpec] = Field(default_factory=dict)
 
 
 class Evaluate(Strict):
     language: Literal["jq"] = "jq"
-    mode: Literal["strict"] = "strict"
+    mode: Literal["strict", "loose"] = "strict"
 
 
 class Body(Strict):
@@ -68,13 +106,14 @@ class Body(Strict):
     timeout: Timeout | None = None
     output: OutputSpec = NO_OUTPUT
     evaluate: Evaluate = Evaluate()
+    schedule: Schedule | None = None
 
 
-_LATER: Final = frozenset(("schedule",))
+_LATER: Final = frozenset(("extensions",))
 _KEYS: Final = sorted(
     {
         model_field.alias or name
-        for module in (fields, tasks)
+        for module in (fields, tasks, calls, events)
         for model in vars(module).values()
         if isinstance(model, type) and issubclass(model, Strict)
         for name, model_field in model.model_fields.items()
@@ -82,6 +121,7 @@ _KEYS: Final = sorted(
     | set(Body.model_fields)
     | set(Head.model_fields)
     | set(Use.model_fields)
+    | set(Schedule.model_fields)
 )
 
 
@@ -105,6 +145,7 @@ class Document:
     output_as: Any
     output_schema: dict[str, Any] | None
     timeout: Timeout | None
+    schedule: Schedule | None
     checks_input: Schema | None = field(repr=False)
     """`input_schema`, compiled."""
     checks_output: Schema | None = field(repr=False)
@@ -147,7 +188,7 @@ def _build(value: Any, positions: Positions, source: str) -> Document:
         body = Body.model_validate(value)
         pinned = digest(value)
     except ValidationError as exc:
-        found = [_finding(error, positions) for error in exc.errors(include_url=False)]
+        found = model_findings(exc, positions, keys=_KEYS, later=_LATER)
         raise refuse(source, found) from exc
     except ValueError as exc:
         finding = positions.finding("", "document", f"no canonical form: {exc}", "change the value")
@@ -167,6 +208,7 @@ def _build(value: Any, positions: Positions, source: str) -> Document:
         output_as=body.output.as_,
         output_schema=_schema_json(body.output.schema_),
         timeout=body.timeout,
+        schedule=body.schedule,
         checks_input=body.input.schema_,
         checks_output=body.output.schema_,
         positions=positions,
@@ -175,41 +217,3 @@ def _build(value: Any, positions: Positions, source: str) -> Document:
 
 def _schema_json(schema: Schema | None) -> dict[str, Any] | None:
     return None if schema is None else schema.document
-
-
-def _finding(error: ErrorDetails, positions: Positions) -> Finding:
-    path, last = _pointer(error["loc"])
-    kind, context = error["type"], error.get("ctx", {})
-    if "said" in context:
-        step = context["step"]
-        return positions.finding(path + step, kind, context["said"], context["fix"])
-    match kind:
-        case "extra_forbidden" if last in _LATER:
-            message = f"`{last}` is not in the profile yet"
-            return positions.finding(path, "not-in-profile", message, f"remove {last!r}", key=True)
-        case "extra_forbidden":
-            close = difflib.get_close_matches(last, _KEYS, n=1)
-            fix = f"did you mean {close[0]!r}?" if close and close[0] != last else "remove it"
-            message = f"there is no key {last[:60]!r} here"
-            return positions.finding(path, "unknown-key", message, fix, key=True)
-        case "missing":
-            parent = path.rpartition("/")[0]
-            message = f"the key {last!r} is missing"
-            return positions.finding(parent, "missing-key", message, f"add {last!r}")
-        case "union_tag_not_found" | "union_tag_invalid":
-            message = f"{last!r} must be a name or an object"
-            return positions.finding(path, "type", message, "correct the value")
-        case "string_pattern_mismatch":
-            message = f"{last!r} must match {context['pattern']}"
-            return positions.finding(path, "value", message, "correct the value")
-    said = error["msg"][:1].lower() + error["msg"][1:]
-    return positions.finding(path, "value", f"{last!r}: {said}", "correct the value")
-
-
-def _pointer(loc: tuple[int | str, ...]) -> tuple[str, str]:
-    """Return the JSON pointer of a pydantic location, and its last step.
-
-    Tags of unions (`<call>`) and the marker of a map's key (`[key]`) are no steps.
-    """
-    steps = [step for step in loc if not (isinstance(step, str) and step[:1] in "<[")]
-    return "".join(f"/{escape(step)}" for step in steps), str(steps[-1]) if steps else ""

@@ -45,7 +45,8 @@ def _iso(text: str) -> dict[str, float]:
     match = _ISO.fullmatch(text)
     parts = {k: float(v) for k, v in match.groupdict().items() if v} if match else {}
     if not parts:
-        raise ValueError(f"{text[:40]!r} is not an ISO 8601 duration such as PT5M or P2D")
+        # Without the text: a computed one may be secret.
+        raise ValueError("the text is not an ISO 8601 duration such as PT5M or P2D")
     return parts
 
 

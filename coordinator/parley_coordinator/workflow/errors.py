@@ -99,6 +99,10 @@ class WorkflowError(Exception):
         self.title = title
         self.detail = detail
         self.instance = instance
+        self.from_callee = False
+        """The workflow that was called faulted with it: a timeout is not one of ours."""
+        self.limited = False
+        """An expression was stopped at a limit of this machine: another try might end otherwise."""
 
     def is_a(self, type_uri: str) -> bool:
         return same_type(self.type, type_uri)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Final, TypeAlias
@@ -21,10 +22,14 @@ from parley_coordinator.workflow.durations import duration
 from parley_coordinator.workflow.expressions import is_expression
 from parley_coordinator.workflow.schemas import Schema
 
-PROTOCOL_CALLS: Final = frozenset(("a2a", "asyncapi", "grpc", "http", "mcp", "openapi"))
+PROTOCOLS: Final = ("a2a", "http", "mcp", "openapi")
+REFUSED_PROTOCOLS: Final = ("asyncapi", "grpc")
 PEOPLE: Final = "parley"
 """The catalog with `human-task`."""
 HUMAN_TASK: Final = "human-task"
+
+
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}", re.ASCII)
 
 
 def problem(rule: str, message: str, fix: str, *, step: str = "") -> PydanticCustomError:
@@ -61,10 +66,16 @@ def _read_schema(value: Any) -> Schema:
 def read_function(value: Any) -> Function:
     if isinstance(value, Function):
         return value
-    fix = "write skill:1.0.0@agents or human-task:1.0.0@parley"
-    if isinstance(value, str) and value in PROTOCOL_CALLS:
-        raise problem("not-in-profile", f"`call: {value}` is not in the profile yet", fix)
-    name, _, rest = value.partition(":") if isinstance(value, str) else ("", "", "")
+    fix = "write skill:1.0.0@agents, human-task:1.0.0@parley, or a name of `use.functions`"
+    text = value if isinstance(value, str) else ""
+    if text in REFUSED_PROTOCOLS:
+        raise problem("refused", f"`call: {text}` is not in the profile, on purpose", fix)
+    if "://" in text:
+        message = "a function is not fetched from elsewhere when a document is loaded"
+        raise problem("refused", message, fix)
+    if _NAME.fullmatch(text):
+        return Function(text, "", "")
+    name, _, rest = text.partition(":")
     version, _, catalog = rest.partition("@")
     if not _is_label(name) or not _is_version(version) or not _is_label(catalog):
         raise problem("function", "a call names a function as name:version@catalog", fix)
@@ -89,27 +100,33 @@ def by_type(value: Any) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """What a call names: `name:version@catalog`."""
+    """What a call names: `name:version@catalog`, or a function of the document."""
 
     name: str
     version: str
     catalog: str
+    """Empty: `use.functions`."""
 
     @property
     def asks_people(self) -> bool:
         return self.catalog == PEOPLE and self.name == HUMAN_TASK
 
     def __str__(self) -> str:
-        return f"{self.name}:{self.version}@{self.catalog}"
+        return f"{self.name}:{self.version}@{self.catalog}" if self.catalog else self.name
 
 
 Duration: TypeAlias = Annotated[timedelta | str, PlainValidator(_read_duration)]
 """A length, or an expression that gives ISO 8601."""
 SchemaField: TypeAlias = Annotated[Schema, PlainValidator(_read_schema)]
+Label: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+]
+"""A DNS label."""
 TaskName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
 VariableName: TypeAlias = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
 ]
+SecretName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
 Status: TypeAlias = Annotated[int, Field(strict=True, ge=100, le=599)]
 
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from parley_coordinator.errors import InvalidWorkflowError
+
+MAX_FINDINGS: Final = 200
+"""Of one document; one more says that there are others."""
+MAX_CORRECTED: Final = 20
+"""Of the findings of one document, so many are told which name is closest to what they have."""
+_NAMED: Final = 12
+_COMPARED: Final = 200
+_COMPARED_TEXT: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +70,56 @@ def escape(step: str | int) -> str:
     return str(step).replace("~", "~0").replace("/", "~1")
 
 
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The advice to write another name, worked out when it is shown."""
+
+    wanted: str
+    """What is written instead."""
+    known: Collection[str]
+    otherwise: str = ""
+    """What goes before it, if there is other advice."""
+
+    def said(self, *, closest: bool) -> str:
+        """Name some of those that are known.
+
+        Args:
+            closest: First those that look most like what is wanted.
+        """
+        first: list[str] = []
+        wanted = self.wanted[:_COMPARED_TEXT]
+        if closest and len(self.known) <= _COMPARED:
+            candidates = [name for name in self.known if len(name) <= _COMPARED_TEXT]
+            first = difflib.get_close_matches(wanted, candidates)
+        some = list(islice(dict.fromkeys((*first, *islice(self.known, _NAMED))), _NAMED))
+        more = len(self.known) - len(some)
+        names = ", ".join(some) or "none"
+        return f"{self.otherwise}use one of: {names}" + (f" and {more} more" if more else "")
+
+
+def with_rest(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the first `MAX_FINDINGS`; if there are others, one more says so."""
+    shown = list(findings[:MAX_FINDINGS])
+    if len(findings) > MAX_FINDINGS:
+        next_ = findings[MAX_FINDINGS]
+        message = f"there are more findings than these {MAX_FINDINGS}"
+        rest = Finding(
+            line=next_.line,
+            column=next_.column,
+            path=next_.path,
+            rule="too-many-findings",
+            message=message,
+            fix="correct the others first",
+        )
+        shown.append(rest)
+    return shown
+
+
 def refuse(source: str, findings: Sequence[Finding]) -> InvalidWorkflowError:
     """Build the error that lists `findings`, of which there is at least one.
 
-    Its message shows the first as `file:line:column`, its facts hold all of them, in the order of
-    the text.
+    Its message shows the first as `file:line:column`, its facts hold `MAX_FINDINGS` of them, in the
+    order of the text.
     """
     ordered = sorted(findings, key=lambda finding: (finding.line, finding.column, finding.rule))
     first = ordered[0]
@@ -72,5 +127,5 @@ def refuse(source: str, findings: Sequence[Finding]) -> InvalidWorkflowError:
     return InvalidWorkflowError(
         f"{source}:{first.line}:{first.column}: {first.message}; {first.fix}{more}",
         source=source,
-        findings=[finding.as_json() for finding in ordered],
+        findings=[finding.as_json() for finding in with_rest(ordered)],
     )

@@ -19,6 +19,10 @@ class Ended(Exception):  # noqa: N818 - control flow, not an error
         self.output = output
 
 
+class Skipped(Exception):  # noqa: N818 - control flow, not an error
+    """The task does nothing: its raw input is its output, and nothing is exported."""
+
+
 class Expired(Exception):  # noqa: N818 - control flow: no `catch` inside of the owner may take it
     """The time limit of an enclosing task has passed; it becomes a timeout error at that task."""
 
@@ -52,8 +56,8 @@ class Frame:
     place: Place
     title: str
     limit: Limit | None
-    caught: Mapping[str, Any] = field(default_factory=dict)
-    """Errors by the names under which enclosing catches made them known."""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    """What enclosing tasks have made known by name: caught errors, items and indexes of loops."""
     scope: Mapping[str, Any] = field(default_factory=dict)
     """Every variable that the task's body sees."""
 

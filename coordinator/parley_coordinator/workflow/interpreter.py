@@ -8,19 +8,28 @@ from datetime import datetime
 from typing import Any, Final
 
 from parley_coordinator.model import Place
-from parley_coordinator.workflow.blocks import run_do, run_fork, run_try
+from parley_coordinator.workflow.blocks import run_do, run_try
+from parley_coordinator.workflow.branches import run_fork
 from parley_coordinator.workflow.document import Document
 from parley_coordinator.workflow.effects import Effects
 from parley_coordinator.workflow.errors import WorkflowError
-from parley_coordinator.workflow.expressions import transform
+from parley_coordinator.workflow.expressions import Expressions
 from parley_coordinator.workflow.frame import Ended, Expired, tightest, timeout_error
+from parley_coordinator.workflow.listening import run_emit, run_listen
+from parley_coordinator.workflow.loops import run_for
 from parley_coordinator.workflow.machine import Machine, Runner, check
-from parley_coordinator.workflow.steps import run_call, run_raise, run_set, run_switch, run_wait
+from parley_coordinator.workflow.outward import run_call, run_protocol, run_workflow
+from parley_coordinator.workflow.steps import run_raise, run_set, run_switch, run_wait
 from parley_coordinator.workflow.tasks import (
+    PROTOCOL_TASKS,
     CallTask,
     DoTask,
+    EmitTask,
     ForkTask,
+    ForTask,
+    ListenTask,
     RaiseTask,
+    RunTask,
     SetTask,
     SwitchTask,
     Task,
@@ -31,14 +40,19 @@ from parley_coordinator.workflow.tasks import (
 RUNNERS: Final[Mapping[type[Task], Runner]] = {
     CallTask: run_call,
     DoTask: run_do,
+    EmitTask: run_emit,
+    ForTask: run_for,
     ForkTask: run_fork,
+    ListenTask: run_listen,
     RaiseTask: run_raise,
+    RunTask: run_workflow,
     SetTask: run_set,
     SwitchTask: run_switch,
     TryTask: run_try,
     WaitTask: run_wait,
+    **dict.fromkeys(PROTOCOL_TASKS, run_protocol),
 }
-"""A new kind of task is a model in `tasks`, a runner in `steps` or `blocks`, and a line here."""
+"""A new kind of task is a model in `tasks`, a runner in a module of its family, and a line here."""
 
 RUNTIME: Final = {"name": "parley", "version": "1.0", "metadata": {}}
 """`$runtime`. Constant, so that every replay sees the same."""
@@ -57,18 +71,35 @@ class RunInfo:
     """Subject of the caller."""
 
 
-async def interpret(document: Document, run: RunInfo, effects: Effects) -> Any:
+async def interpret(
+    document: Document,
+    run: RunInfo,
+    effects: Effects,
+    expressions: Expressions | None = None,
+    *,
+    runners: Mapping[type[Task], Runner] = RUNNERS,
+) -> Any:
     """Run `document` from the top and return its output.
 
     With the same journal behind `effects` it does the same: interpret again whenever there is
     something new, until it returns or raises an error.
+
+    Args:
+        expressions: Evaluates in this process by default, which is for documents that one trusts.
+        runners: Of every kind; whoever watches a run wraps them.
 
     Raises:
         WorkflowError: The run faulted; `instance` points at the task, or is empty.
         Parked: No branch can go on now.
     """
     constants = {"workflow": _about(document, run), "runtime": RUNTIME}
-    machine = Machine(document, effects, constants=constants, runners=RUNNERS)
+    machine = Machine(
+        document,
+        effects,
+        expressions=expressions or Expressions(),
+        constants=constants,
+        runners=runners,
+    )
     try:
         return await _interpret(machine, document, run, constants)
     except WorkflowError as error:
@@ -82,22 +113,23 @@ async def _interpret(
     check(document.checks_input, run.input, "input", "/input")
     data = run.input
     if document.input_from is not None:
-        data = transform(document.input_from, data, constants)
+        data = await machine.expressions.transform(document.input_from, data, constants)
     limit = None
     if document.timeout is not None:
         after = machine.timeout(document.timeout, "/timeout").after
-        length = machine.length(after, data, constants, "/timeout")
+        length = await machine.length(after, data, constants, "/timeout")
         limit = tightest(None, run.started_at + length, "")
     try:
         output = await machine.run_list(
-            document.tasks, data, place=Place(path="/do"), limit=limit, caught={}
+            document.tasks, data, place=Place(path="/do"), limit=limit, variables={}
         )
     except Ended as end:
         output = end.output
     except Expired:
         raise timeout_error("") from None
     if document.output_as is not None:
-        output = transform(document.output_as, output, {**constants, "context": machine.context})
+        scope = {**constants, "context": machine.context}
+        output = await machine.expressions.transform(document.output_as, output, scope)
     check(document.checks_output, output, "output", "/output")
     return output
 

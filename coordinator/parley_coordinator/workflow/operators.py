@@ -11,6 +11,8 @@ Evaluate = Callable[[Any, Scope], Any]
 """(input, variables by name without `$`) to the value."""
 
 
+_LONGEST_SUM: Final = 1 << 16
+"""Characters or elements; jq has a limit of memory."""
 ORDER: Final = {"<": lt, "<=": le, ">": gt, ">=": ge}
 
 
@@ -61,6 +63,10 @@ def item(of: Evaluate, index: int) -> Evaluate:
 
 def construct(members: list[tuple[str, Evaluate]]) -> Evaluate:
     return lambda value, scope: {name: member(value, scope) for name, member in members}
+
+
+def sequence(elements: list[Evaluate]) -> Evaluate:
+    return lambda value, scope: [element(value, scope) for element in elements]
 
 
 def _true(value: Any) -> bool:
@@ -127,10 +133,11 @@ def added(left: Evaluate, right: Evaluate) -> Evaluate:
             return one
         if isinstance(one, dict) and isinstance(other, dict):
             return {**one, **other}
-        if isinstance(one, str) and isinstance(other, str):
-            return one + other
-        if isinstance(one, list) and isinstance(other, list):
-            return one + other
+        if isinstance(one, str | list) and isinstance(other, str | list):
+            # A sum of many could be more than this process has room for.
+            if type(one) is not type(other) or len(one) + len(other) > _LONGEST_SUM:
+                raise NoShortcutError
+            return one + other  # type: ignore[operator] # of one type
         raise NoShortcutError
 
     return found

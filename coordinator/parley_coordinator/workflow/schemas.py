@@ -32,9 +32,14 @@ class Schema:
         self.document = document
         self._validator = Validator(document, registry=Registry())
 
-    def problems(self, value: Any) -> list[str]:
-        """Return what does not fit, in the order of the value, at most `MAX_PROBLEMS`."""
-        found = sorted(self._validator.iter_errors(value), key=_place)
+    def problems(self, value: Any, *, part: JsonSchema | None = None) -> list[str]:
+        """Return what does not fit, in the order of the value, at most `MAX_PROBLEMS`.
+
+        Args:
+            part: The schema inside this one that the value must fit; None: the whole.
+        """
+        validator = self._validator if part is None else self._validator.evolve(schema=part)
+        found = sorted(validator.iter_errors(value), key=_place)
         return [_sentence(error) for error in found[:MAX_PROBLEMS]]
 
 

@@ -10,24 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
-from parley_coordinator.workflow.operators import (
-    ORDER,
-    Evaluate,
-    NoShortcutError,
-    added,
-    both,
-    compared,
-    constant,
-    construct,
-    either,
-    field,
-    identity,
-    item,
-    otherwise,
-    variable,
-)
+from parley_coordinator.workflow import operators
+from parley_coordinator.workflow.operators import ORDER, Evaluate, NoShortcutError
 
 _TOKEN: Final = re.compile(
     r"""\s*(?:
@@ -52,15 +38,35 @@ class _Token(NamedTuple):
     text: str
 
 
-def compile_shortcut(text: str) -> Evaluate | None:
+class Meaning(Protocol):
+    """What the parts of an expression mean; the evaluators of one meaning fit together."""
+
+    def identity(self, value: Any, _scope: operators.Scope, /) -> Any: ...
+    def constant(self, constant: Any, /) -> Evaluate: ...
+    def variable(self, name: str, /) -> Evaluate: ...
+    def field(self, of: Evaluate, name: str, /) -> Evaluate: ...
+    def item(self, of: Evaluate, index: int, /) -> Evaluate: ...
+    def construct(self, members: list[tuple[str, Evaluate]], /) -> Evaluate: ...
+    def sequence(self, elements: list[Evaluate], /) -> Evaluate: ...
+    def otherwise(self, left: Evaluate, right: Evaluate, /) -> Evaluate: ...
+    def either(self, left: Evaluate, right: Evaluate, /) -> Evaluate: ...
+    def both(self, left: Evaluate, right: Evaluate, /) -> Evaluate: ...
+    def compared(self, left: Evaluate, sign: str, right: Evaluate, /) -> Evaluate: ...
+    def added(self, left: Evaluate, right: Evaluate, /) -> Evaluate: ...
+
+
+def compile_shortcut(text: str, meaning: Meaning = operators) -> Evaluate | None:
     """Return an evaluator, or None if `text` is not in the grammar.
 
     The evaluator raises `NoShortcutError` for inputs on which jq must decide.
+
+    Args:
+        meaning: Of the parts; by default that of jq.
     """
     if len(text) > _MAX_TEXT:
         return None
     try:
-        parser = _Parser(list(_tokens(text)))
+        parser = _Parser(list(_tokens(text)), meaning)
         found = parser.alternative()
         parser.expect_end()
     except NoShortcutError:
@@ -81,8 +87,9 @@ def _tokens(text: str) -> Iterator[_Token]:
 class _Parser:
     """Recursive descent; each method returns the evaluator of what it has read."""
 
-    def __init__(self, tokens: list[_Token]) -> None:
+    def __init__(self, tokens: list[_Token], meaning: Meaning) -> None:
         self._tokens = tokens
+        self._meaning = meaning
         self._at = 0
         self._depth = 0
 
@@ -115,20 +122,20 @@ class _Parser:
             raise NoShortcutError
         left = self._disjunction()
         if self._take("//"):
-            left = otherwise(left, self.alternative())
+            left = self._meaning.otherwise(left, self.alternative())
         self._depth -= 1
         return left
 
     def _disjunction(self) -> Evaluate:
         left = self._conjunction()
         while self._take("or"):
-            left = either(left, self._conjunction())
+            left = self._meaning.either(left, self._conjunction())
         return left
 
     def _conjunction(self) -> Evaluate:
         left = self._comparison()
         while self._take("and"):
-            left = both(left, self._comparison())
+            left = self._meaning.both(left, self._comparison())
         return left
 
     def _comparison(self) -> Evaluate:
@@ -137,34 +144,34 @@ class _Parser:
         if sign not in _COMPARISONS:
             return left
         self._at += 1
-        return compared(left, sign, self._sum())
+        return self._meaning.compared(left, sign, self._sum())
 
     def _sum(self) -> Evaluate:
         left = self._term()
         while self._take("+"):
-            left = added(left, self._term())
+            left = self._meaning.added(left, self._term())
         return left
 
     def _term(self) -> Evaluate:
         token = self._next()
         match token.kind, token.text:
             case "string", text:
-                return constant(json.loads(text))
+                return self._meaning.constant(json.loads(text))
             case "number", text:
-                return constant(int(text))
+                return self._meaning.constant(int(text))
             case "word", word:
                 return self._constant(word)
             case "variable", name:
-                return self._steps(variable(name[1:]))
+                return self._steps(self._meaning.variable(name[1:]))
             case "field", name:
-                return self._steps(field(identity, name[1:]))
+                return self._steps(self._meaning.field(self._meaning.identity, name[1:]))
             case "sign", sign:
                 return self._bracketed(sign)
         raise NoShortcutError
 
     def _bracketed(self, sign: str) -> Evaluate:
         if sign == ".":
-            return self._steps(identity, root=True)
+            return self._steps(self._meaning.identity, root=True)
         if sign == "(":
             inner = self.alternative()
             self._expect(")")
@@ -178,7 +185,7 @@ class _Parser:
     def _constant(self, word: str) -> Evaluate:
         if word not in _CONSTANTS:
             raise NoShortcutError
-        return constant(_CONSTANTS[word])
+        return self._meaning.constant(_CONSTANTS[word])
 
     def _steps(self, start: Evaluate, *, root: bool = False) -> Evaluate:
         found, first = start, root
@@ -186,13 +193,13 @@ class _Parser:
             token = self._tokens[self._at]
             if token.kind == "field" and not first:
                 self._at += 1
-                found = field(found, token.text[1:])
+                found = self._meaning.field(found, token.text[1:])
             elif token.text == "[":
                 self._at += 1
                 found = self._index(found)
             elif first and token.kind == "string":
                 self._at += 1
-                found = field(found, json.loads(token.text))
+                found = self._meaning.field(found, json.loads(token.text))
             else:
                 break
             first = False
@@ -202,9 +209,9 @@ class _Parser:
         token = self._next()
         self._expect("]")
         if token.kind == "string":
-            return field(found, json.loads(token.text))
+            return self._meaning.field(found, json.loads(token.text))
         if token.kind == "number":
-            return item(found, int(token.text))
+            return self._meaning.item(found, int(token.text))
         raise NoShortcutError
 
     def _object(self) -> Evaluate:
@@ -213,7 +220,7 @@ class _Parser:
             if members:
                 self._expect(",")
             members.append(self._member())
-        return construct(members)
+        return self._meaning.construct(members)
 
     def _array(self) -> Evaluate:
         elements: list[Evaluate] = []
@@ -221,12 +228,12 @@ class _Parser:
             if elements:
                 self._expect(",")
             elements.append(self.alternative())
-        return lambda value, scope: [element(value, scope) for element in elements]
+        return self._meaning.sequence(elements)
 
     def _member(self) -> tuple[str, Evaluate]:
         token = self._next()
         if token.kind == "variable":
-            return token.text[1:], variable(token.text[1:])
+            return token.text[1:], self._meaning.variable(token.text[1:])
         if token.kind == "string":
             name = json.loads(token.text)
         elif token.kind == "word" and token.text not in _RESERVED | _CONSTANTS.keys():
@@ -235,4 +242,4 @@ class _Parser:
             raise NoShortcutError
         if self._take(":"):
             return name, self.alternative()
-        return name, field(identity, name)
+        return name, self._meaning.field(self._meaning.identity, name)

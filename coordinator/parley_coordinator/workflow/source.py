@@ -1,7 +1,7 @@
 """YAML 1.2 (core schema) text to JSON values, with the line and column of each.
 
-Hostile text ends in a finding, not in a traceback or a full memory: size, depth and the number of
-values are bounded, aliases count as what they stand for, and no tag builds an object.
+Hostile text ends in a finding, not in a traceback or a full memory: size, depth, the number of
+values and their text are bounded, aliases count as what they stand for, and no tag builds an object.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import yaml
 from yaml import events
@@ -19,6 +19,11 @@ from parley_coordinator.workflow.findings import Finding, Positions, escape, ref
 MAX_BYTES: Final = 1_048_576
 MAX_DEPTH: Final = 64
 MAX_VALUES: Final = 50_000
+MAX_TEXT: Final = 2 * MAX_BYTES
+"""Characters of keys and scalars, every alias written out."""
+MAX_KEY: Final = 256
+MAX_POINTERS: Final = 16 << 20
+"""Characters of the JSON pointers of all values: each has those of the keys around it."""
 
 # YAML 1.2.2, 10.3.2: unlike 1.1, `on`, `yes`, `1_000`, `0o7`-less octals and dates are strings.
 _NULL: Final = frozenset(("", "~", "null", "Null", "NULL"))
@@ -31,6 +36,8 @@ _OCTAL: Final = re.compile(r"0o[0-7]+")
 _HEX: Final = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
 _NOT_FINITE: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's parser where PyYAML was built with it: ten times as fast, and the same events."""
 _TAGS: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "seq", "map"))
 _MAX_SAFE_INTEGER: Final = 2**53 - 1
 _MAX_DIGITS: Final = 400
@@ -41,14 +48,28 @@ class _Mark(Protocol):
     column: int
 
 
+class _Extent(NamedTuple):
+    """How much there is of something, with every alias written out."""
+
+    values: int = 0
+    text: int = 0
+
+    def __sub__(self, other: _Extent) -> _Extent:
+        return _Extent(self.values - other.values, self.text - other.text)
+
+
+_NOTHING: Final = _Extent()
+
+
 @dataclass(slots=True)
 class _Collection:
     value: dict[str, Any] | list[Any]
     path: str
     anchor: str | None
-    started: int
-    """How many values had been counted when it began."""
+    started: _Extent
+    """What had been counted when it began."""
     key: str | None = None
+    key_path: str = ""
 
 
 @dataclass(slots=True)
@@ -56,12 +77,15 @@ class _Builder:
     """Builds values from parser events with a stack of its own, so depth costs no recursion."""
 
     source: str
+    any_key: bool = False
     keys: dict[str, tuple[int, int]] = field(default_factory=dict)
     values: dict[str, tuple[int, int]] = field(default_factory=dict)
     stack: list[_Collection] = field(default_factory=list)
-    anchors: dict[str, tuple[Any, int] | None] = field(default_factory=dict)
-    """Value and how many values it holds; None while it is still open."""
-    count: int = 0
+    anchors: dict[str, tuple[Any, _Extent] | None] = field(default_factory=dict)
+    """Value and how much it holds; None while it is still open."""
+    extent: _Extent = _NOTHING
+    pointers: int = 0
+    """Characters of all of them."""
     documents: int = 0
     root: Any = None
 
@@ -92,13 +116,21 @@ class _Builder:
     def _path_here(self) -> str:
         return self.stack[-1].path if self.stack else ""
 
-    def _next_path(self) -> str:
+    def _next_path(self, mark: _Mark) -> str:
         """Return the pointer of the value that comes next; call it for values only."""
         if not self.stack:
             return ""
         top = self.stack[-1]
-        step = len(top.value) if isinstance(top.value, list) else (top.key or "")
-        return f"{top.path}/{escape(step)}"
+        if isinstance(top.value, dict):
+            return top.key_path
+        return self._pointer(f"{top.path}/{len(top.value)}", mark)
+
+    def _pointer(self, path: str, mark: _Mark) -> str:
+        self.pointers += len(path)
+        if self.pointers > MAX_POINTERS:
+            message = "too many values are nested too deep below long keys"
+            raise self.refuse(mark, message, "shorten the keys, or flatten it")
+        return path
 
     def _expects_key(self) -> bool:
         return (
@@ -115,20 +147,21 @@ class _Builder:
             raise self.refuse(mark, f"the tag {event.tag[:60]} is not allowed", "remove the tag")
         if len(self.stack) >= MAX_DEPTH:
             raise self.refuse(mark, f"nested deeper than {MAX_DEPTH} levels", "flatten it")
-        path = self._next_path()
+        path = self._next_path(mark)
         self.values[path] = (mark.line + 1, mark.column + 1)
-        self._add(1, mark)
+        started = self.extent
+        self._add(_Extent(values=1), mark)
         value: dict[str, Any] | list[Any] = (
             {} if isinstance(event, events.MappingStartEvent) else []
         )
-        self.stack.append(_Collection(value, path, event.anchor, self.count))
+        self.stack.append(_Collection(value, path, event.anchor, started))
         if event.anchor is not None:
             self.anchors[event.anchor] = None
 
     def _close(self) -> None:
         done = self.stack.pop()
         if done.anchor is not None:
-            self.anchors[done.anchor] = (done.value, self.count - done.started + 1)
+            self.anchors[done.anchor] = (done.value, self.extent - done.started)
         self._put(done.value)
 
     def _scalar(self, event: events.ScalarEvent) -> None:
@@ -136,24 +169,29 @@ class _Builder:
         if self._expects_key():
             self._take_key(event)
             return
-        self.values[self._next_path()] = (mark.line + 1, mark.column + 1)
-        self._add(1, mark)
+        self.values[self._next_path(mark)] = (mark.line + 1, mark.column + 1)
+        extent = _Extent(values=1, text=len(event.value))
+        self._add(extent, mark)
         value = self._resolve(event)
         if event.anchor is not None:
-            self.anchors[event.anchor] = (value, 1)
+            self.anchors[event.anchor] = (value, extent)
         self._put(value)
 
     def _take_key(self, event: events.ScalarEvent) -> None:
         top, mark = self.stack[-1], _mark(event)
         name = event.value
-        if not isinstance(self._resolve(event), str):
+        if len(name) > MAX_KEY:
+            message = f"a key has {len(name)} characters, {MAX_KEY} are allowed"
+            raise self.refuse(mark, message, "shorten it")
+        if not self.any_key and not isinstance(self._resolve(event), str):
             raise self.refuse(mark, f"the key {name[:60]!r} is not text", f'write "{name[:60]}"')
         if name in top.value:
             raise self.refuse(
                 mark, f"the key {name[:60]!r} appears twice", "remove one", rule="duplicate-key"
             )
-        top.key = name
-        self.keys[f"{top.path}/{escape(name)}"] = (mark.line + 1, mark.column + 1)
+        top.key, top.key_path = name, self._pointer(f"{top.path}/{escape(name)}", mark)
+        self.keys[top.key_path] = (mark.line + 1, mark.column + 1)
+        self._add(_Extent(text=len(name)), mark)
 
     def _alias(self, event: events.AliasEvent) -> None:
         mark = _mark(event)
@@ -167,14 +205,17 @@ class _Builder:
                 f"the alias *{name[:60]} stands for nothing or for itself",
                 "define the anchor before it",
             )
-        self.values[self._next_path()] = (mark.line + 1, mark.column + 1)
+        self.values[self._next_path(mark)] = (mark.line + 1, mark.column + 1)
         self._add(known[1], mark)
         self._put(known[0])
 
-    def _add(self, values: int, mark: _Mark) -> None:
-        self.count += values
-        if self.count > MAX_VALUES:
+    def _add(self, more: _Extent, mark: _Mark) -> None:
+        self.extent = _Extent(self.extent.values + more.values, self.extent.text + more.text)
+        if self.extent.values > MAX_VALUES:
             raise self.refuse(mark, f"more than {MAX_VALUES} values", "split the workflow")
+        if self.extent.text > MAX_TEXT:
+            message = f"with every alias written out, more than {MAX_TEXT} characters"
+            raise self.refuse(mark, message, "repeat less of it")
 
     def _put(self, value: Any) -> None:
         if not self.stack:
@@ -227,16 +268,19 @@ def _mark(event: events.Event) -> _Mark:
     return mark
 
 
-def read(raw: bytes | str, *, source: str) -> tuple[Any, Positions]:
+def read(raw: bytes | str, *, source: str, any_key: bool = False) -> tuple[Any, Positions]:
     """Return the one value in `raw` and where its parts stand.
+
+    Args:
+        any_key: Take keys such as `200` as the text that they are written with, instead of refusing.
 
     Raises:
         InvalidWorkflowError: If it is not one YAML 1.2 document within the limits.
     """
     text = _text(raw, source)
-    builder = _Builder(source)
+    builder = _Builder(source, any_key)
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        for event in yaml.parse(text, Loader=_LOADER):
             builder.feed(event)
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark

@@ -1,42 +1,16 @@
-"""The kinds of task that hold no others: call, raise, set, switch, wait."""
+"""The kinds of task that hold no others and touch nothing outside: raise, set, switch, wait."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from parley_coordinator.workflow.effects import NOTE_CHOSE, Call
+from parley_coordinator.workflow.effects import NOTE_CHOSE
 from parley_coordinator.workflow.errors import Standard, WorkflowError
-from parley_coordinator.workflow.expressions import evaluate, operands, truthy
+from parley_coordinator.workflow.expressions import operands
 from parley_coordinator.workflow.fields import ErrorSpec
-from parley_coordinator.workflow.frame import Expired, Frame, configuration_error, owner_of
+from parley_coordinator.workflow.frame import Frame, configuration_error
 from parley_coordinator.workflow.machine import Machine, Result
-from parley_coordinator.workflow.tasks import CallTask, RaiseTask, SetTask, SwitchTask, WaitTask
-
-
-async def run_call(machine: Machine, task: CallTask, data: Any, frame: Frame) -> Result:
-    arguments = evaluate(task.with_, data, frame.scope)
-    if not isinstance(arguments, dict):
-        raise configuration_error("`with` must give an object", frame.place.path)
-    call = Call(
-        place=frame.place,
-        function=task.call.name,
-        version=task.call.version,
-        catalog=task.call.catalog,
-        arguments=arguments,
-        deadline=frame.deadline,
-        title=frame.title,
-    )
-    try:
-        if task.call.asks_people:
-            return await machine.effects.human_task(call), None
-        return await machine.effects.call(call), None
-    except WorkflowError as error:
-        limit = frame.limit
-        if limit is None or limit.owner == owner_of(frame.place):
-            raise
-        if not error.is_a(Standard.TIMEOUT):
-            raise
-        raise Expired(limit.owner) from error
+from parley_coordinator.workflow.tasks import RaiseTask, SetTask, SwitchTask, WaitTask
 
 
 async def run_raise(machine: Machine, task: RaiseTask, data: Any, frame: Frame) -> Result:
@@ -46,25 +20,25 @@ async def run_raise(machine: Machine, task: RaiseTask, data: Any, frame: Frame) 
         if named is None:
             raise configuration_error(f"`use.errors` has no {spec!r}", frame.place.path)
         spec = named
-    raise _error(spec, data, frame)
+    raise await _error(machine, spec, data, frame)
 
 
-def _error(spec: ErrorSpec, data: Any, frame: Frame) -> WorkflowError:
-    def text(template: str | None) -> str | None:
-        value = evaluate(template, data, frame.scope)
+async def _error(machine: Machine, spec: ErrorSpec, data: Any, frame: Frame) -> WorkflowError:
+    async def text(template: str | None) -> str | None:
+        value = await machine.expressions.evaluate(template, data, frame.scope)
         return value if value is None or isinstance(value, str) else str(value)
 
     return WorkflowError(
-        text(spec.type) or Standard.RUNTIME,
-        text(spec.title) or "",
-        text(spec.detail),
+        await text(spec.type) or Standard.RUNTIME,
+        await text(spec.title) or "",
+        await text(spec.detail),
         status=spec.status,
-        instance=text(spec.instance) or frame.place.path,
+        instance=await text(spec.instance) or frame.place.path,
     )
 
 
-async def run_set(_machine: Machine, task: SetTask, data: Any, frame: Frame) -> Result:
-    return evaluate(task.set, data, frame.scope), None
+async def run_set(machine: Machine, task: SetTask, data: Any, frame: Frame) -> Result:
+    return await machine.expressions.evaluate(task.set, data, frame.scope), None
 
 
 async def run_switch(machine: Machine, task: SwitchTask, data: Any, frame: Frame) -> Result:
@@ -78,7 +52,7 @@ async def run_switch(machine: Machine, task: SwitchTask, data: Any, frame: Frame
             continue
         for operand in operands(named.case.when, data, frame.scope):
             compared[operand["name"]] = operand["value"]
-        if truthy(named.case.when, data, frame.scope):
+        if await machine.expressions.truthy(named.case.when, data, frame.scope):
             chosen = named
             break
     found = chosen or default
@@ -95,6 +69,6 @@ async def run_switch(machine: Machine, task: SwitchTask, data: Any, frame: Frame
 
 async def run_wait(machine: Machine, task: WaitTask, data: Any, frame: Frame) -> Result:
     started = await machine.effects.time(frame.place, "started")
-    length = machine.length(task.wait, data, frame.scope, frame.place.path)
+    length = await machine.length(task.wait, data, frame.scope, frame.place.path)
     await machine.wait(frame.place, started + length, frame.limit)
     return data, None

@@ -17,18 +17,29 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetPydanticSchema,
     PlainValidator,
+    StringConstraints,
     Tag,
 )
 from pydantic_core import CoreSchema, core_schema
 
+from parley_coordinator.workflow.calls import (
+    A2aArguments,
+    HttpArguments,
+    McpArguments,
+    Members,
+    OpenApiArguments,
+)
+from parley_coordinator.workflow.events import Emit, Listen
 from parley_coordinator.workflow.fields import (
     NO_INPUT,
     NO_OUTPUT,
+    PROTOCOLS,
     Duration,
     Errors,
     ErrorSpec,
     Function,
     InputSpec,
+    Label,
     OutputSpec,
     RetryPolicy,
     Strict,
@@ -45,9 +56,10 @@ EXIT: Final = "exit"
 END: Final = "end"
 DIRECTIVES: Final = frozenset((CONTINUE, EXIT, END))
 
-KINDS: Final = ("call", "do", "fork", "raise", "set", "switch", "try", "wait")
-LATER: Final = frozenset(("emit", "for", "listen", "run"))
-"""Kinds of the specification that this profile does not have yet."""
+KINDS: Final = (
+    *("call", "do", "emit", "for", "fork", "listen", "raise", "run"),
+    *("set", "switch", "try", "wait"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +128,63 @@ class Task(Strict):
         label = self.metadata.get("label")
         return label if isinstance(label, str) else ""
 
+    @property
+    def compensates(self) -> str:
+        """The name of the task whose effect this one undoes; empty: none (ADR-0011)."""
+        undone = self.metadata.get("compensates")
+        return undone if isinstance(undone, str) else ""
+
+    @property
+    def idempotent(self) -> bool:
+        """The author's word that doing it twice does no harm."""
+        return self.metadata.get("idempotent") is True
+
 
 class CallTask(Task):
+    """A call of a function: of a catalog, or of `use.functions`."""
+
     kind = "call"
     call: Annotated[Function, PlainValidator(read_function)]
-    with_: Annotated[
-        Annotated[str, Tag("<name>")] | Annotated[dict[str, Any], Tag("<object>")],
-        Discriminator(by_type),
-    ] = Field(default_factory=dict, alias="with")
+    with_: Members = Field(default_factory=dict, alias="with")
+
+
+class HttpTask(Task):
+    kind = "call"
+    call: Literal["http"]
+    with_: HttpArguments = Field(alias="with")
+
+
+class OpenApiTask(Task):
+    kind = "call"
+    call: Literal["openapi"]
+    with_: OpenApiArguments = Field(alias="with")
+
+
+class A2aTask(Task):
+    kind = "call"
+    call: Literal["a2a"]
+    with_: A2aArguments = Field(alias="with")
+
+
+class McpTask(Task):
+    kind = "call"
+    call: Literal["mcp"]
+    with_: McpArguments = Field(alias="with")
+
+
+ProtocolTask: TypeAlias = HttpTask | OpenApiTask | A2aTask | McpTask
+PROTOCOL_TASKS: Final = (HttpTask, OpenApiTask, A2aTask, McpTask)
+
+
+_PROCESSES: Final = ("container", "script", "shell")
+
+
+def _workflows_only(value: Any) -> Any:
+    process = next((name for name in _PROCESSES if isinstance(value, dict) and name in value), None)
+    if process is not None:
+        message = f"`run: {process}` would run a program from a document"
+        raise problem("refused", message, "make it an agent, and call its skill")
+    return value
 
 
 class DoTask(Task):
@@ -131,14 +192,48 @@ class DoTask(Task):
     do: TaskList
 
 
+class EmitTask(Task):
+    kind = "emit"
+    emit: Emit
+
+
+class For(Strict):
+    each: VariableName = "item"
+    in_: Annotated[str, Field(min_length=1)] | list[Any] = Field(alias="in")
+    at: VariableName = "index"
+
+
+class ForTask(Task):
+    kind = "for"
+    for_: For = Field(alias="for")
+    while_: str | None = Field(None, alias="while", strict=True)
+    do: TaskList
+
+
 class Fork(Strict):
     branches: TaskList
-    compete: Literal[False] = False
+    compete: bool = Field(default=False, strict=True)
 
 
 class ForkTask(Task):
     kind = "fork"
     fork: Fork
+
+
+class ForEach(Strict):
+    """What is done with each event that a listen hears, one at a time, in the order they came."""
+
+    item: VariableName = "item"
+    at: VariableName = "index"
+    do: TaskList | None = None
+    output: OutputSpec = NO_OUTPUT
+    export: OutputSpec = NO_OUTPUT
+
+
+class ListenTask(Task):
+    kind = "listen"
+    listen: Listen
+    foreach: ForEach | None = None
 
 
 class Raise(Strict):
@@ -151,6 +246,26 @@ class Raise(Strict):
 class RaiseTask(Task):
     kind = "raise"
     raise_: Raise = Field(alias="raise")
+
+
+class RunWorkflow(Strict):
+    namespace: Label
+    name: Label
+    version: Annotated[
+        str, StringConstraints(pattern=r"^(\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?|latest)$")
+    ]
+    input: Any = None
+
+
+class Run(Strict):
+    workflow: RunWorkflow
+    await_: bool = Field(default=True, alias="await", strict=True)
+    return_: Literal["stdout", "none"] = Field("stdout", alias="return")
+
+
+class RunTask(Task):
+    kind = "run"
+    run: Annotated[Run, BeforeValidator(_workflows_only)]
 
 
 class SetTask(Task):
@@ -229,8 +344,14 @@ class WaitTask(Task):
 def kind_of(value: Any) -> str | None:
     """Return the tag of a task for the union below; the text in `<>` never is a key."""
     if isinstance(value, Task):
-        return f"<{value.kind}>"
-    return next((f"<{kind}>" for kind in KINDS if kind in value), None)
+        protocol = value.call if isinstance(value, PROTOCOL_TASKS) else ""
+        return f"<call:{protocol}>" if protocol else f"<{value.kind}>"
+    if "for" in value:
+        return "<for>"
+    kind = next((kind for kind in KINDS if kind in value), None)
+    if kind == "call" and value["call"] in PROTOCOLS:
+        return f"<call:{value['call']}>"
+    return None if kind is None else f"<{kind}>"
 
 
 def _one_kind(value: Any) -> Any:
@@ -239,11 +360,8 @@ def _one_kind(value: Any) -> Any:
     fix = f"give it one of: {', '.join(KINDS)}"
     if not isinstance(value, dict):
         raise problem("task-kind", "a task is an object", fix)
-    later = sorted(LATER & value.keys())
-    if later:
-        raise problem("not-in-profile", f"`{later[0]}` is not in the profile yet", fix)
     kinds = [kind for kind in KINDS if kind in value]
-    if len(kinds) != 1:
+    if len(kinds) != 1 and set(kinds) != {"for", "do"}:
         found = "is of no kind" if not kinds else f"is of {len(kinds)} kinds: {', '.join(kinds)}"
         raise problem("task-kind", f"the task {found}", fix)
     return value
@@ -251,9 +369,17 @@ def _one_kind(value: Any) -> Any:
 
 AnyTask: TypeAlias = Annotated[
     Annotated[CallTask, Tag("<call>")]
+    | Annotated[HttpTask, Tag("<call:http>")]
+    | Annotated[OpenApiTask, Tag("<call:openapi>")]
+    | Annotated[A2aTask, Tag("<call:a2a>")]
+    | Annotated[McpTask, Tag("<call:mcp>")]
     | Annotated[DoTask, Tag("<do>")]
+    | Annotated[EmitTask, Tag("<emit>")]
+    | Annotated[ForTask, Tag("<for>")]
     | Annotated[ForkTask, Tag("<fork>")]
+    | Annotated[ListenTask, Tag("<listen>")]
     | Annotated[RaiseTask, Tag("<raise>")]
+    | Annotated[RunTask, Tag("<run>")]
     | Annotated[SetTask, Tag("<set>")]
     | Annotated[SwitchTask, Tag("<switch>")]
     | Annotated[TryTask, Tag("<try>")]

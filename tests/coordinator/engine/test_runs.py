@@ -100,7 +100,7 @@ async def test_a_run_stays_on_the_document_that_it_was_started_with(tmp_path: Pa
         run = await mesh.start("ask", {"amount": "7.00"})
         await mesh.item(run)
     changed = ASK + "  - after:\n      metadata: {label: After}\n      set: {changed: true}\n"
-    async with world(tmp_path, {"ask": changed}) as mesh:
+    async with world(tmp_path, {"ask": changed}, version="1.1.0") as mesh:
         await mesh.decide(await mesh.item(run), "approved")
         old = await mesh.ended(run)
         new = await mesh.start("ask", {"amount": "7.00"})

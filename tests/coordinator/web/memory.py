@@ -1,6 +1,7 @@
 """The ports of the web over plain Python objects: small, honest, without a mesh.
 
-One workflow, `review`: input `{"amount": "120.00"}`. Up to 100.00 it completes at once; above, it
+Workflows are the real ones. What a run does is not read from their documents: it is that of
+`REVIEW`: input `{"amount": "120.00"}`. Up to 100.00 it completes at once; above, it
 asks the role approver, never the one who started it, and completes or faults as they decide.
 `{"stuck": true}` makes it wait for an agent for ever.
 """
@@ -10,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from parley_cards.canonical import digest
+from parley_coordinator.engine.lifecycle import lifecycle
+from parley_coordinator.engine.workflows import Workflows
 from parley_coordinator.errors import (
     AlreadyDecidedError,
     IdempotencyConflictError,
@@ -26,7 +29,6 @@ from parley_coordinator.errors import (
     StaleDigestError,
     UnknownItemError,
     UnknownRunError,
-    UnknownWorkflowError,
 )
 from parley_coordinator.governance.access import Permission, Principal, require
 from parley_coordinator.model import (
@@ -43,25 +45,25 @@ from parley_coordinator.model import (
     WorkItem,
 )
 
-
-@dataclass(frozen=True)
-class MemoryDocument:
-    name: str = "review"
-    version: str = "1.0.0"
-    title: str = "Review an amount"
-    summary: str = "Asks a person about amounts above 100.00."
-    json: dict[str, Any] = field(default_factory=lambda: {"do": []})
-    input_schema: Any = field(
-        default_factory=lambda: {
-            "type": "object",
-            "properties": {"amount": {"type": "string"}, "stuck": {"type": "boolean"}},
-        }
-    )
-    output_schema: Any = None
-
-    @property
-    def digest(self) -> str:
-        return digest(self.json)
+REVIEW = b"""\
+document:
+  dsl: '1.0.3'
+  namespace: tests
+  name: review
+  version: '1.0.0'
+  title: Review an amount
+  summary: Asks a person about amounts above 100.00.
+input:
+  schema:
+    document:
+      type: object
+      properties: {amount: {type: string}, stuck: {type: boolean}}
+timeout: {after: {hours: 1}}
+do:
+  - review:
+      metadata: {label: Review}
+      set: {approved: true}
+"""
 
 
 class Memory:
@@ -105,17 +107,9 @@ class Memory:
 
 
 class MemoryRuns:
-    def __init__(self, memory: Memory, documents: Sequence[MemoryDocument] = ()) -> None:
+    def __init__(self, memory: Memory, workflows: Workflows) -> None:
         self._memory = memory
-        self._documents = {each.name: each for each in documents or [MemoryDocument()]}
-
-    def documents(self) -> Sequence[MemoryDocument]:
-        return list(self._documents.values())
-
-    def document(self, name: str) -> MemoryDocument:
-        if name not in self._documents:
-            raise UnknownWorkflowError(name, known=sorted(self._documents))
-        return self._documents[name]
+        self._workflows = workflows
 
     async def start(
         self,
@@ -125,9 +119,10 @@ class MemoryRuns:
         *,
         key: str | None = None,
         context_id: str | None = None,
+        version: str | None = None,
     ) -> tuple[Run, bool]:
         require(principal, Permission.RUN_START)
-        document = self.document(workflow)
+        document = await self._workflows.startable(workflow, version)
         memory = self._memory
         request = digest({"workflow": workflow, "input": input, "context": context_id})
         if key is not None and (principal.subject, key) in memory.keys:
@@ -265,6 +260,11 @@ class MemoryRuns:
         run = await self.get(principal, run_id)
         steps = [_STEPS(entry, self._memory) for entry in self._memory.rows[run_id]]
         return Why(run=run, steps=steps)
+
+    async def lifecycle(self, principal: Principal, run_id: str) -> Sequence[dict[str, Any]]:
+        return lifecycle(
+            await self.get(principal, run_id), "tests", await self.journal(principal, run_id)
+        )
 
     async def journal(self, principal: Principal, run_id: str, after: int = 0) -> Sequence[Entry]:
         await self.get(principal, run_id)

@@ -1,18 +1,34 @@
-"""A coordinator's web over the in-memory ports, served on loopback."""
+"""A coordinator's web over the in-memory ports and real workflows, served on loopback."""
 
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import httpx
+from parley_cards.library import library_card
+from parley_coordinator.delegation.catalog import AgentCatalog
+from parley_coordinator.engine.bus import Bus
+from parley_coordinator.engine.checking import Checks
+from parley_coordinator.engine.deploying import Written
+from parley_coordinator.engine.events import Events
+from parley_coordinator.engine.scheduling import Scheduler
+from parley_coordinator.engine.workflows import Workflows
 from parley_coordinator.governance.access import Role
 from parley_coordinator.governance.accounts import Accounts
+from parley_coordinator.store.tables import METADATA
 from parley_coordinator.web.app import create_app
+from parley_coordinator.workflow.document import load_document
+from parley_coordinator.workflow.expressions import Expressions
+from parley_wire.database import Database
 from parley_wire.serving import Background
 
-from tests.coordinator.web.memory import Memory, MemoryAgents, MemoryInbox, MemoryRuns
+from tests.coordinator.web.memory import REVIEW, Memory, MemoryAgents, MemoryInbox, MemoryRuns
 
 TOKENS = {role: f"pt_{role}_{'x' * 32}" for role in Role}
 
@@ -29,14 +45,64 @@ class Served:
             yield http
 
 
+async def _catalog() -> AgentCatalog:
+    return AgentCatalog([library_card("matching", url="http://127.0.0.1:8432")])
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def _nobody_waits(_run_id: str) -> None:
+    raise AssertionError("no run listens in these tests")
+
+
+async def _nobody_starts(_event: dict[str, Any]) -> None:
+    """No workflow starts with events in these tests."""
+
+
+@contextlib.asynccontextmanager
+async def deployed() -> AsyncIterator[tuple[Database, Workflows]]:
+    """Workflows on a file of their own, with `REVIEW` deployed and one agent known."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{Path(folder) / 'coordinator.db'}", METADATA)
+        workflows = Workflows(database, Checks(_catalog), now=_now)
+        review = Written(load_document(REVIEW, source="review"), REVIEW, source="review")
+        try:
+            await workflows.deploy_files([review])
+            yield database, workflows
+        finally:
+            await database.aclose()
+
+
 @contextlib.asynccontextmanager
 async def serving(memory: Memory | None = None, *, port: int = 0) -> AsyncIterator[Served]:
-    memory = memory or Memory()
-    runs = MemoryRuns(memory)
+    async with (
+        deployed() as (database, workflows),
+        _serving(memory or Memory(), database, workflows, port) as served,
+    ):
+        yield served
+
+
+@contextlib.asynccontextmanager
+async def _serving(
+    memory: Memory, database: Database, workflows: Workflows, port: int
+) -> AsyncIterator[Served]:
+    runs = MemoryRuns(memory, workflows)
+    bus = Bus(
+        database,
+        signal=_nobody_waits,
+        hear=_nobody_starts,
+        expressions=Expressions(),
+        now=_now,
+    )
     background = Background(port=port)
     background.app = create_app(
         runs=runs,
+        workflows=workflows,
         inbox=MemoryInbox(memory, runs),
+        events=Events(database, bus),
+        schedules=Scheduler(database, workflows, runs, now=_now),
         accounts=Accounts({token: role for role, token in TOKENS.items()}),
         registry=MemoryAgents(),
         public_url=background.url,

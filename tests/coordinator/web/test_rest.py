@@ -280,7 +280,8 @@ async def test_workflows_are_listed_with_their_a2a_address(served: Served) -> No
 
     assert listed[0]["url"] == f"{served.url}/workflows/review"
     assert listed[0].items() <= read.items()
-    assert read["document"] == {"do": []}
+    assert read["document"]["document"]["name"] == "review"
+    assert [each["version"] for each in read["versions"]] == ["1.0.0"]
     assert read["inputSchema"]["type"] == "object"
 
 

@@ -302,7 +302,7 @@ def test_going_back_is_allowed() -> None:
         found("""
 do:
   - a: {set: {n: 1}, metadata: {label: A}}
-  - b: {switch: [{more: {when: .x, then: a}}, {done: {then: end}}], metadata: {label: B}}
+  - b: {switch: [{more: {when: .n, then: a}}, {done: {then: end}}], metadata: {label: B}}
 """)
         == []
     )

@@ -70,23 +70,27 @@ BROKEN: dict[str, tuple[str, int, int, str, str]] = {
         *(4, 1, "unknown-key", "'outputs'"),
     ),
     "a schedule": (
-        GOOD + "schedule: {every: PT1H}\n",
-        *(4, 1, "not-in-profile", "`schedule`"),
+        GOOD + "schedule: {every: PT1H, cron: 0 0 * * *}\n",
+        *(4, 11, "schedule", "exactly one of"),
     ),
     "a loop": (
-        HEAD + "do:\n  - one: {for: {in: .x}, do: [{a: {set: {b: 1}}}]}\n",
-        *(3, 10, "not-in-profile", "`for`"),
+        HEAD + "do:\n  - one: {for: {each: x}, do: [{a: {set: {b: 1}}}]}\n",
+        *(3, 16, "missing-key", "'in'"),
     ),
     "a shell": (
         HEAD + "do:\n  - one: {run: {shell: {command: ls}}}\n",
-        *(3, 10, "not-in-profile", "`run`"),
+        *(3, 16, "refused", "`run: shell`"),
     ),
     "an http call": (
         HEAD + "do:\n  - one: {call: http, with: {}}\n",
-        *(3, 17, "not-in-profile", "`call: http`"),
+        *(3, 29, "missing-key", "'method'"),
     ),
-    "a call without version and catalog": (
-        HEAD + "do:\n  - one: {call: match-invoice}\n",
+    "a call of gRPC": (
+        HEAD + "do:\n  - one: {call: grpc, with: {}}\n",
+        *(3, 17, "refused", "`call: grpc`"),
+    ),
+    "a call without a catalog": (
+        HEAD + "do:\n  - one: {call: match-invoice:1.0.0}\n",
         *(3, 17, "function", "name:version@catalog"),
     ),
     "no head": ("do:\n  - one: {set: {a: 1}}\n", 1, 1, "missing-key", "'document'"),
@@ -153,7 +157,7 @@ BROKEN: dict[str, tuple[str, int, int, str, str]] = {
         *(4, 18, "schema", "type"),
     ),
     "a race": (
-        HEAD + "do:\n  - one: {fork: {compete: true, branches: [{a: {set: {b: 1}}}]}}\n",
+        HEAD + "do:\n  - one: {fork: {compete: 1, branches: [{a: {set: {b: 1}}}]}}\n",
         *(3, 27, "value", "'compete'"),
     ),
     "two default cases": (

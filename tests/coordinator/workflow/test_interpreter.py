@@ -102,7 +102,7 @@ do:
 
     assert await run(document, requested_by="ada") == {
         "by": "ada",
-        "at": "2026-11-23T09:00:00Z",
+        "at": "2026-01-05T09:00:00Z",
         "seconds": int(STARTED.timestamp()),
         "name": "example",
         "task": "one/do/0/one",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
-    from parley_coordinator.web.ports import Document, Inbox, Runs
+    from parley_coordinator.web.ports import Document, Inbox, Runs, Workflows
 
 CARD_PATH = "/.well-known/agent-card.json"
 VERSION = "1.0"
@@ -31,19 +31,20 @@ _STATES = frozenset(TaskState.keys())
 class WorkflowAgents:
     """ASGI app, mounted at `/workflows/{name}`.
 
-    The routes of a workflow are made at its first request and again when its document changes, so
-    documents may be loaded after this was constructed.
+    The routes of a workflow are made at its first request and again when another version becomes
+    current.
     """
 
-    def __init__(self, *, runs: Runs, inbox: Inbox, public_url: str) -> None:
+    def __init__(self, *, runs: Runs, workflows: Workflows, inbox: Inbox, public_url: str) -> None:
         self._runs = runs
+        self._workflows = workflows
         self._inbox = inbox
         self._public_url = public_url
         self._made: dict[str, tuple[str, Router]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises UnknownWorkflowError."""
-        document = self._runs.document(scope["path_params"]["name"])
+        document = await self._workflows.document(scope["path_params"]["name"])
         digest, router = self._made.get(document.name, ("", None))
         if router is None or digest != document.digest:
             router = self._router(document)

@@ -13,6 +13,7 @@ cancelled                               TASK_STATE_CANCELED
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
@@ -28,7 +29,8 @@ from a2a.types import (
     TaskStatus,
     TaskStatusUpdateEvent,
 )
-from google.protobuf.json_format import ParseDict
+from google.protobuf.json_format import ParseDict, ParseError
+from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Struct, Value
 
 from parley_coordinator.model import RunState
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     from parley_coordinator.model import Run, WorkItem
 
+_JSON: Final = "application/json"
 TERMINAL: Final = frozenset(
     {
         TaskState.TASK_STATE_COMPLETED,
@@ -148,20 +151,17 @@ def _status_message(run: Run, questions: Questions) -> Message | None:
 
 
 def _question(item: WorkItem) -> Part:
-    return Part(
-        data=_value(
-            {
-                "item": item.id,
-                "kind": str(item.kind),
-                "title": item.title,
-                "reason": item.reason,
-                "summary": [fact.as_json() for fact in item.summary],
-                "outcomes": item.outcomes,
-                "digest": item.digest,
-                "schema": _answer_schema(item),
-            }
-        ),
-        media_type="application/json",
+    return _part(
+        {
+            "item": item.id,
+            "kind": str(item.kind),
+            "title": item.title,
+            "reason": item.reason,
+            "summary": [fact.as_json() for fact in item.summary],
+            "outcomes": item.outcomes,
+            "digest": item.digest,
+            "schema": _answer_schema(item),
+        }
     )
 
 
@@ -208,12 +208,16 @@ def _artifact(run: Run) -> Artifact:
         artifact_id=f"{run.id}-output",
         name="output",
         description=f"What {run.workflow} {run.version} returned.",
-        parts=[Part(data=_value(run.output), media_type="application/json")],
+        parts=[_part(run.output)],
     )
 
 
-def _value(value: Any) -> Value:
-    return ParseDict(value, Value())
+def _part(value: Any) -> Part:
+    """Return a value as data; as its JSON text, if it nests deeper than Protobuf goes."""
+    try:
+        return Part(data=ParseDict(value, Value()), media_type=_JSON)
+    except (ParseError, DecodeError):
+        return Part(text=json.dumps(value, ensure_ascii=False), media_type=_JSON)
 
 
 def _struct(value: dict[str, Any]) -> Struct:

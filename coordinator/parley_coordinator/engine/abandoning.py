@@ -1,0 +1,105 @@
+"""What a run has begun and no longer needs: losers of a race, what a deadline or a failure left open.
+
+The note comes first: once it is durable, nobody is asked anything below its paths. Then tasks at agents
+and other runs are stopped. What a crash keeps from being stopped is made good before the run waits
+again: everything below a note's paths that began before the note, and is open.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from parley_coordinator.engine.children import open_children
+from parley_coordinator.store import items
+from parley_coordinator.workflow.effects import NOTE_EXPIRED, NOTE_FORK_FAILED, NOTE_WON
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import Connection
+
+    from parley_coordinator.delegation.delegation import Delegation
+    from parley_coordinator.engine.children import Nursery
+    from parley_coordinator.engine.listening import Listening
+    from parley_coordinator.model import Entry, Place
+    from parley_coordinator.protocols.open_tasks import OpenTasks
+    from parley_coordinator.store.log import RunLog
+
+ABANDONED: Final = (NOTE_WON, NOTE_FORK_FAILED, NOTE_EXPIRED)
+NOBODY_WAITS: Final = "nobody waits for it any more"
+
+
+class Stopping:
+    """Stops what runs have begun; safe to repeat."""
+
+    def __init__(self, delegation: Delegation, open_tasks: OpenTasks, nursery: Nursery) -> None:
+        self._delegation = delegation
+        self._open_tasks = open_tasks
+        self._nursery = nursery
+
+    async def stop(self, log: RunLog, begun: Iterable[Entry], reason: str) -> None:
+        """Stop what these rows have begun; what came of each is in a journal.
+
+        Args:
+            begun: From `under_way`.
+        """
+        for entry in begun:
+            if entry.kind == "child":
+                await self._nursery.cancel(entry.body["run"], reason)
+                continue
+            outcome = await self._open_tasks.cancel(log, entry.place)
+            if outcome is None:
+                outcome = await self._delegation.cancel(log, entry.place)
+            await log.append(entry.place, "cancelled", {"outcome": outcome})
+
+
+class Abandoning:
+    """Gives up parts of one run."""
+
+    def __init__(self, log: RunLog, stopping: Stopping, listening: Listening) -> None:
+        self._log = log
+        self._stopping = stopping
+        self._listening = listening
+
+    async def note(self, place: Place, kind: str, body: dict[str, Any]) -> None:
+        """Write down that what is below no longer matters, then stop it."""
+        paths = _paths(place.path, kind, body)
+        if self._log.recall(place, kind) is None:
+
+            def withdraw(connection: Connection) -> None:
+                for path in paths:
+                    items.withdraw_below(connection, self._log.run_id, path)
+                    self._listening.close_below(connection, path)
+
+            await self._log.append(place, kind, body, also=withdraw)
+            begun = [each for each in under_way(self._log) if _is_below(each.path, paths)]
+            await self._stopping.stop(self._log, begun, NOBODY_WAITS)
+        self._log.waits[:] = [each for each in self._log.waits if not _is_below(each.path, paths)]
+
+    async def make_good(self) -> None:
+        """Stop what was to be stopped when a process died; a later visit of the same task goes on."""
+        open_ = under_way(self._log)
+        if not open_:
+            return
+        notes = [each for kind in ABANDONED for each in self._log.below("", kind)]
+        begun = [each for each in open_ if any(_ends(note, each) for note in notes)]
+        await self._stopping.stop(self._log, begun, NOBODY_WAITS)
+
+
+def under_way(log: RunLog) -> list[Entry]:
+    """Return the rows that began something of which no end is known: a task at an agent, a child."""
+    sent = (log.recall(place, "intended") for place in log.open_tasks())
+    return [*(each for each in sent if each is not None), *open_children(log)]
+
+
+def _ends(note: Entry, begun: Entry) -> bool:
+    paths = _paths(note.path, note.kind, note.body)
+    return begun.seq < note.seq and _is_below(begun.path, paths)
+
+
+def _paths(path: str, kind: str, body: dict[str, Any]) -> list[str]:
+    return list(body["losers"]) if kind == NOTE_WON else [path]
+
+
+def _is_below(path: str, paths: list[str]) -> bool:
+    return any(path == each or path.startswith(f"{each}/") for each in paths)

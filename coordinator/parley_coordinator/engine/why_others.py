@@ -1,0 +1,76 @@
+"""What an explanation says of events, races, loops' limits, other workflows and undo calls. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from parley_coordinator.model import Entry, Fact, WhyStep
+
+
+def _step(entry: Entry, kind: str, title: str, **more: Any) -> WhyStep:
+    return WhyStep(
+        path=entry.path, attempt=entry.attempt, kind=kind, at=entry.at, title=title, **more
+    )
+
+
+def _child(entry: Entry) -> WhyStep:
+    body = entry.body
+    waits = "" if body["awaited"] else ", and did not wait for it"
+    return _step(
+        entry,
+        "started",
+        f"{body['title']}: started {body['workflow']} {body['version']}{waits}",
+        facts=[
+            Fact(name="run", value=body["run"], source="journal"),
+            Fact(name="document", value=body["digest"], source="journal"),
+        ],
+    )
+
+
+def _emitted(entry: Entry) -> WhyStep:
+    event = entry.body["event"]
+    return _step(entry, "emitted", f"announced {event['type']}", facts=_event(event))
+
+
+def _listening(entry: Entry) -> WhyStep:
+    return _step(entry, "waited", f"{entry.body.get('title') or 'a listen'}: waits for events")
+
+
+def _heard(entry: Entry) -> WhyStep:
+    number = len(entry.body["events"])
+    facts = [Fact(name="event", value=key, source="event log") for key in entry.body["events"]]
+    return _step(entry, "heard", f"heard {number} event{'s' * (number != 1)}", facts=facts)
+
+
+def _unheard(entry: Entry) -> WhyStep:
+    return _step(entry, "expired", "the events that it waited for did not come in time")
+
+
+def _won(entry: Entry) -> WhyStep:
+    branch = entry.body["branch"]
+    return _step(entry, "chose", f"the branch {branch!r} finished first, the others were stopped")
+
+
+def _limited(entry: Entry) -> WhyStep:
+    error = entry.body["error"]
+    return _step(entry, "failed", f"an expression was stopped: {error.get('detail', '')}")
+
+
+def _event(event: dict[str, Any]) -> list[Fact]:
+    return [
+        Fact(name=name, value=event[name], source="event")
+        for name in ("id", "source", "subject", "time")
+        if name in event
+    ]
+
+
+RENDERERS: Final[dict[str, Callable[[Entry], WhyStep]]] = {
+    "child": _child,
+    "emitted": _emitted,
+    "listening": _listening,
+    "heard": _heard,
+    "unheard": _unheard,
+    "won": _won,
+    "limited": _limited,
+}
