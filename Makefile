@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up test check fix bench chaos ctk clean gates
+.PHONY: help setup demo up test check fix bench chaos coverage ctk clean gates
 
 help: ## list these verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -21,8 +21,11 @@ demo: $(STAMP) ## the whole story in under two minutes, with a coordinator kille
 up: $(STAMP) ## run the mesh on this machine until Ctrl-C
 	$(BIN)/parley up
 
-test: gates ## what CI runs: the static gates, then every test but chaos, with coverage
-	$(BIN)/python -m pytest -n 4 -m "not chaos" --cov --cov-report=term:skip-covered
+test: gates ## what CI runs: the static gates, then every test but chaos
+	$(BIN)/python -m pytest -n 4 -m "not chaos"
+
+coverage: $(STAMP) ## the same tests, and which lines and branches they reach
+	$(BIN)/python -m pytest -n 4 -q -m "not chaos" --cov --cov-report=term:skip-covered
 
 check: gates ## what a push should pass: the static gates and the tests that kill no process
 	$(BIN)/python -m pytest -n 4 -q -m "not chaos and not crash"
