@@ -159,6 +159,8 @@ def counted(reports: Sequence[Report]) -> str:
     """Return how much was found, in words."""
     found = sum(len(report.findings) for report in reports)
     wrong = sum(bool(report.findings) for report in reports)
+    if not found:
+        return f"{_many(len(reports), 'document')} checked, nothing found"
     return f"{_many(found, 'finding')} in {wrong} of {_many(len(reports), 'document')}"
 
 
