@@ -36,7 +36,7 @@ from parley_coordinator.delegation.exchange import (
     pause,
     uncertain,
 )
-from parley_coordinator.workflow.errors import Standard, WorkflowError
+from parley_coordinator.workflow.errors import NO_RESULT, Standard, WorkflowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -255,7 +255,7 @@ class Delegation:
                 Standard.RUNTIME,
                 f"{choice.card.name} completed {call.function} without a valid result",
                 problem,
-                status=502,
+                status=NO_RESULT,
                 instance=call.place.path,
             )
         value = values[0] if len(values) == 1 else values

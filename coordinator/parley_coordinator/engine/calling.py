@@ -13,7 +13,7 @@ from parley_coordinator.inbox import questions
 from parley_coordinator.model import Wait
 from parley_coordinator.store.tables import from_text, to_text
 from parley_coordinator.workflow.effects import Call, Parked, Request
-from parley_coordinator.workflow.errors import Standard, WorkflowError
+from parley_coordinator.workflow.errors import NO_RESULT, Standard, WorkflowError
 
 if TYPE_CHECKING:
     from parley_coordinator.delegation.delegation import Delegation
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 AUTH_POLL: Final = timedelta(seconds=30)
 """An agent in AUTH_REQUIRED may resume by itself (A2A 1.0 section 7.6): look this often."""
-NO_RESULT: Final = 502
-"""The status of a step that was done and brought no valid result."""
 UNDO_AGAIN: Final = timedelta(hours=1)
 """What an undo call that an operator has sent again may take."""
 

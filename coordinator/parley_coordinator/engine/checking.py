@@ -90,11 +90,16 @@ class Checks:
         async with self._slot():
             return await asyncio.to_thread(work)
 
-    async def deployed(self, found: DeployedDocument) -> Document:
-        """Take back a deployed document, with the positions of its text."""
-        digest = found.deployment.digest
+    async def deployed(
+        self, digest: str, content: Callable[[], Awaitable[DeployedDocument]]
+    ) -> Document:
+        """Take back a deployed document, with the positions of its text.
+
+        Args:
+            content: Reads it; asked only if it is not kept.
+        """
         if digest not in self._documents:
-            document = await asyncio.to_thread(_take_back, found)
+            document = await asyncio.to_thread(_take_back, await content())
             while len(self._documents) >= KEPT:
                 del self._documents[next(iter(self._documents))]
             self._documents[digest] = document

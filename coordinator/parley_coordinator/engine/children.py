@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import NAMESPACE_URL, uuid5
 
+from parley_coordinator.engine.beginning import begin
 from parley_coordinator.errors import (
     CoordinatorError,
     InvalidWorkflowError,
@@ -146,14 +147,7 @@ class Children:
             parent = runs.get(connection, self._run.id)
             if parent is None or parent.run.state.final:
                 raise OvertakenError(f"run {self._run.id} has ended before it could start another")
-            runs.insert(connection, run)
-            started = {
-                "workflow": run.workflow,
-                "version": run.version,
-                "digest": run.digest,
-                "by": run.requested_by,
-            }
-            journal.append(connection, run.id, Place(path=""), "started", run.created_at, started)
+            begin(connection, run)
 
         begun = await self._log.append(place, "child", body, also=insert, exclusive=True)
         await self._nursery.start(run.id)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from parley_coordinator.engine import planning
+from parley_coordinator.engine.beginning import ROOT
 from parley_coordinator.engine.children import report
 from parley_coordinator.engine.lifecycle import outcome
-from parley_coordinator.model import Place
 from parley_coordinator.store import events, items, journal, runs
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from parley_coordinator.model import Run, RunState
-
-ROOT: Final = Place(path="")
 
 
 def end(

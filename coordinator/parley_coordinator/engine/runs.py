@@ -7,8 +7,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 from parley_cards.canonical import digest
 
+from parley_coordinator.engine.beginning import begin
 from parley_coordinator.engine.deploying import startable
-from parley_coordinator.engine.ending import ROOT, end
+from parley_coordinator.engine.ending import end
 from parley_coordinator.engine.lifecycle import lifecycle
 from parley_coordinator.engine.why import explain
 from parley_coordinator.errors import (
@@ -112,22 +113,8 @@ class Runs:
         def write(connection: Connection) -> bool:
             if key is not None and runs.get_request(connection, principal.subject, key):
                 return False
-            at = run.created_at
             startable(connection, document.name, document.version)
-            runs.insert(connection, run)
-            journal.append(
-                connection,
-                run_id,
-                ROOT,
-                "started",
-                at,
-                {
-                    "workflow": document.name,
-                    "version": document.version,
-                    "digest": document.digest,
-                    "by": principal.subject,
-                },
-            )
+            begin(connection, run)
             if key is not None:
                 runs.keep_request(
                     connection,
@@ -135,7 +122,7 @@ class Runs:
                     key=key,
                     digest=request,
                     run_id=run_id,
-                    at=at,
+                    at=run.created_at,
                 )
             return True
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from parley_coordinator.engine import why_others
+from parley_coordinator.engine.why_others import step
 from parley_coordinator.model import Entry, Fact, Run, Why, WhyStep
 
 _MAX_FACTS: Final = 500
@@ -25,11 +26,11 @@ def explain(run: Run, entries: list[Entry]) -> Why:
             continue
         render = _RENDERERS.get(kind)
         if render is not None and ordinal != "expired" and not ordinal.endswith(".expired"):
-            step = render(entry, _Siblings(by_key, entry))
-            if step is not None:
-                steps.append(step)
+            told = render(entry, _Siblings(by_key, entry))
+            if told is not None:
+                steps.append(told)
         elif render is not None:
-            steps.append(_step(entry, "expired", "nobody decided before the deadline"))
+            steps.append(step(entry, "expired", "nobody decided before the deadline"))
     return Why(run=run, steps=steps)
 
 
@@ -44,15 +45,9 @@ class _Siblings:
         return self._by_key.get((self._entry.path, self._entry.attempt, kind))
 
 
-def _step(entry: Entry, kind: str, title: str, **more: Any) -> WhyStep:
-    return WhyStep(
-        path=entry.path, attempt=entry.attempt, kind=kind, at=entry.at, title=title, **more
-    )
-
-
 def _started(entry: Entry, _: _Siblings) -> WhyStep:
     body = entry.body
-    return _step(
+    return step(
         entry,
         "started",
         f"{body['by']} started {body['workflow']} {body['version']}",
@@ -68,7 +63,7 @@ def _intended(entry: Entry, sibling: _Siblings) -> WhyStep | None:
     about = entry.body
     sent = sibling("sent")
     known = "no answer yet" if sent is None else "it has the task, no result yet"
-    return _step(
+    return step(
         entry,
         "calling",
         f"{about.get('title') or about['skill']}: {_who(about)} was asked, {known}",
@@ -87,7 +82,7 @@ def _observed(entry: Entry, sibling: _Siblings) -> WhyStep:
     done_by = entry.body.get("by")
     if done_by:
         title = f"{done_by} ruled that it had run"
-    return _step(
+    return step(
         entry,
         "called",
         f"{label}: {title}" if title else str(label),
@@ -104,7 +99,7 @@ def _failed(entry: Entry, sibling: _Siblings) -> WhyStep:
     detail = f" ({error['detail']})" if error.get("detail") else ""
     sent = sibling("sent")
     expired = str(error["type"]).endswith("/timeout")
-    return _step(
+    return step(
         entry,
         "agent_failed" if about else "expired" if expired else "failed",
         f"{entry.body.get('title') or entry.path}: {error.get('title', 'failed')}{detail}",
@@ -116,7 +111,7 @@ def _failed(entry: Entry, sibling: _Siblings) -> WhyStep:
 def _chose(entry: Entry, _: _Siblings) -> WhyStep:
     body = entry.body
     case = body.get("case") or "no case"
-    return _step(
+    return step(
         entry,
         "chose",
         f"took {case!r} and went to {body.get('then') or 'the next task'}",
@@ -130,7 +125,7 @@ def _chose(entry: Entry, _: _Siblings) -> WhyStep:
 
 def _asked(entry: Entry, _: _Siblings) -> WhyStep:
     body = entry.body
-    return _step(
+    return step(
         entry,
         "asked",
         f"asked {' or '.join(body['candidates'])}: {body['title']}",
@@ -142,7 +137,7 @@ def _asked(entry: Entry, _: _Siblings) -> WhyStep:
 
 def _decided(entry: Entry, _: _Siblings) -> WhyStep:
     body = entry.body
-    return _step(
+    return step(
         entry,
         "decided",
         f"{body['by']} decided: {body['outcome']}",
@@ -163,7 +158,7 @@ def _decided(entry: Entry, _: _Siblings) -> WhyStep:
 def _retrying(entry: Entry, _: _Siblings) -> WhyStep:
     body = entry.body
     error = body.get("error", {})
-    return _step(
+    return step(
         entry,
         "retried",
         f"attempt {body.get('attempt', '')} failed, tried again at {body.get('until', '')}",
@@ -173,15 +168,15 @@ def _retrying(entry: Entry, _: _Siblings) -> WhyStep:
 
 def _caught(entry: Entry, _: _Siblings) -> WhyStep:
     error = entry.body.get("error", {})
-    return _step(entry, "caught", f"handled: {error.get('title', 'an error')}")
+    return step(entry, "caught", f"handled: {error.get('title', 'an error')}")
 
 
 def _skipped(entry: Entry, _: _Siblings) -> WhyStep:
     body = entry.body
     if body.get("undoes"):
         title = f"nothing to undo: {_name(body['undoes'])} has not happened"
-        return _step(entry, "chose", title)
-    return _step(
+        return step(entry, "chose", title)
+    return step(
         entry,
         "chose",
         "skipped, its condition did not hold",
@@ -194,21 +189,21 @@ def _skipped(entry: Entry, _: _Siblings) -> WhyStep:
 
 
 def _completed(entry: Entry, _: _Siblings) -> WhyStep:
-    return _step(entry, "completed", "completed")
+    return step(entry, "completed", "completed")
 
 
 def _faulted(entry: Entry, _: _Siblings) -> WhyStep:
     error = entry.body["error"]
     detail = f": {error['detail']}" if error.get("detail") else ""
-    return _step(entry, "faulted", f"stopped, {error.get('title', 'an error')}{detail}")
+    return step(entry, "faulted", f"stopped, {error.get('title', 'an error')}{detail}")
 
 
 def _cancelled(entry: Entry, _: _Siblings) -> WhyStep:
     body = entry.body
     if "outcome" in body:
-        return _step(entry, "cancelled", f"the agent's task: {body['outcome']}")
+        return step(entry, "cancelled", f"the agent's task: {body['outcome']}")
     reason = f": {body['reason']}" if body.get("reason") else ""
-    return _step(
+    return step(
         entry,
         "cancelled",
         f"{body['by']} cancelled the run{reason}",

@@ -8,7 +8,7 @@ from typing import Any, Final
 from parley_coordinator.model import Entry, Fact, WhyStep
 
 
-def _step(entry: Entry, kind: str, title: str, **more: Any) -> WhyStep:
+def step(entry: Entry, kind: str, title: str, **more: Any) -> WhyStep:
     return WhyStep(
         path=entry.path, attempt=entry.attempt, kind=kind, at=entry.at, title=title, **more
     )
@@ -17,7 +17,7 @@ def _step(entry: Entry, kind: str, title: str, **more: Any) -> WhyStep:
 def _child(entry: Entry) -> WhyStep:
     body = entry.body
     waits = "" if body["awaited"] else ", and did not wait for it"
-    return _step(
+    return step(
         entry,
         "started",
         f"{body['title']}: started {body['workflow']} {body['version']}{waits}",
@@ -30,31 +30,31 @@ def _child(entry: Entry) -> WhyStep:
 
 def _emitted(entry: Entry) -> WhyStep:
     event = entry.body["event"]
-    return _step(entry, "emitted", f"announced {event['type']}", facts=_event(event))
+    return step(entry, "emitted", f"announced {event['type']}", facts=_event(event))
 
 
 def _listening(entry: Entry) -> WhyStep:
-    return _step(entry, "waited", f"{entry.body.get('title') or 'a listen'}: waits for events")
+    return step(entry, "waited", f"{entry.body.get('title') or 'a listen'}: waits for events")
 
 
 def _heard(entry: Entry) -> WhyStep:
     number = len(entry.body["events"])
     facts = [Fact(name="event", value=key, source="event log") for key in entry.body["events"]]
-    return _step(entry, "heard", f"heard {number} event{'s' * (number != 1)}", facts=facts)
+    return step(entry, "heard", f"heard {number} event{'s' * (number != 1)}", facts=facts)
 
 
 def _unheard(entry: Entry) -> WhyStep:
-    return _step(entry, "expired", "the events that it waited for did not come in time")
+    return step(entry, "expired", "the events that it waited for did not come in time")
 
 
 def _won(entry: Entry) -> WhyStep:
     branch = entry.body["branch"]
-    return _step(entry, "chose", f"the branch {branch!r} finished first, the others were stopped")
+    return step(entry, "chose", f"the branch {branch!r} finished first, the others were stopped")
 
 
 def _limited(entry: Entry) -> WhyStep:
     error = entry.body["error"]
-    return _step(entry, "failed", f"an expression was stopped: {error.get('detail', '')}")
+    return step(entry, "failed", f"an expression was stopped: {error.get('detail', '')}")
 
 
 def _event(event: dict[str, Any]) -> list[Fact]:

@@ -64,15 +64,8 @@ class Workflows:
 
     async def documents(self) -> list[Document]:
         """Return the current version of every workflow, by name."""
-
-        def read(connection: Connection) -> list[DeployedDocument]:
-            return [
-                deployments.content(connection, each)
-                for each in deployments.every(connection)
-                if each.current
-            ]
-
-        return [await self._checks.deployed(each) for each in await self._database.read(read)]
+        found = await self._database.read(deployments.every)
+        return [await self._taken_back(each) for each in found if each.current]
 
     async def document(self, name: str, version: str | None = None) -> Document:
         """Return a version of a workflow; the current one if `version` is None.
@@ -80,7 +73,8 @@ class Workflows:
         Raises:
             UnknownWorkflowError, UnknownVersionError
         """
-        return await self._checks.deployed(await self._content(name, version))
+        found = await self._database.read(lambda c: deploying.find(c, name, version))
+        return await self._taken_back(found)
 
     async def startable(self, name: str, version: str | None = None) -> Document:
         """Return the version that a new run gets.
@@ -88,12 +82,8 @@ class Workflows:
         Raises:
             UnknownWorkflowError, UnknownVersionError, VersionDeprecatedError
         """
-
-        def read(connection: Connection) -> DeployedDocument:
-            found = deploying.startable(connection, name, version)
-            return deployments.content(connection, found)
-
-        return await self._checks.deployed(await self._database.read(read))
+        found = await self._database.read(lambda c: deploying.startable(c, name, version))
+        return await self._taken_back(found)
 
     async def prove(self, document: Document) -> None:
         """Let a deployed document pass if it may run with the agents that there are now.
@@ -245,6 +235,14 @@ class Workflows:
 
     def _by(self, principal: Principal) -> By:
         return By(principal.subject, self._now())
+
+    async def _taken_back(self, found: Deployment) -> Document:
+        """Return the document of a version; its content never changes, so it is read once."""
+
+        async def content() -> DeployedDocument:
+            return await self._database.read(lambda c: deployments.content(c, found))
+
+        return await self._checks.deployed(found.digest, content)
 
     async def _content(self, name: str, version: str | None) -> DeployedDocument:
         return await self._database.read(

@@ -20,7 +20,7 @@ from parley_coordinator.rehearsing.paths import names_of
 from parley_coordinator.workflow.catalog import AGENTS, FunctionInfo, find
 from parley_coordinator.workflow.document import Document
 from parley_coordinator.workflow.effects import Call, Child, Request
-from parley_coordinator.workflow.errors import Standard, WorkflowError
+from parley_coordinator.workflow.errors import NO_RESULT, Standard, WorkflowError
 from parley_coordinator.workflow.fields import HUMAN_TASK, Function
 from parley_coordinator.workflow.rehearsal import Asked, Later, Never
 from parley_coordinator.workflow.schemas import problems
@@ -175,7 +175,7 @@ class Cast:
             )
         if found:
             title = f"the agent completed {call.function} without a valid result"
-            error = WorkflowError(Standard.RUNTIME, title, "; ".join(found), status=502)
+            error = WorkflowError(Standard.RUNTIME, title, "; ".join(found), status=NO_RESULT)
             return Later(answer.after, error)
         return Later(answer.after, output)
 

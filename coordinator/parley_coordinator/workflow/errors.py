@@ -29,6 +29,8 @@ _SPELLINGS: Final = tuple(
     for folder in ("spec/1.0.0/errors", "dsl/errors/types")
 )
 
+NO_RESULT: Final = 502
+"""The status of a `runtime` error of a step that was done and brought no valid result."""
 _FILTERS: Final = ("type", "status", "title", "detail", "instance")
 
 

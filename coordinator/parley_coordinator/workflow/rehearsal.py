@@ -23,7 +23,7 @@ from parley_coordinator.workflow.effects import (
     Request,
     Subscription,
 )
-from parley_coordinator.workflow.errors import Standard, WorkflowError
+from parley_coordinator.workflow.errors import NO_RESULT, Standard, WorkflowError
 from parley_coordinator.workflow.expressions import Expressions
 from parley_coordinator.workflow.fields import HUMAN_TASK
 from parley_coordinator.workflow.hearing import key_of
@@ -31,8 +31,6 @@ from parley_coordinator.workflow.interpreter import RunInfo, interpret
 
 STARTED: Final = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 """When a rehearsal begins, unless it is told otherwise: a Monday morning."""
-NO_RESULT: Final = 502
-"""The status of a step that was done and brought no valid result."""
 MAX_ADVANCES: Final = 200_000
 INCIDENT: Final = "incident"
 """A row of the journal: an undo call that failed, `{error}`. The run waits for an operator."""
