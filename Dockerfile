@@ -18,6 +18,7 @@ COPY wire wire
 COPY registry registry
 COPY agents agents
 COPY systems systems
+COPY torture torture
 COPY coordinator coordinator
 RUN /opt/build/bin/pip wheel -q --no-build-isolation --no-deps --wheel-dir /src/dist . \
  && /opt/parley/bin/pip install -q --no-deps /src/dist/*.whl \

@@ -8,10 +8,10 @@ STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up test check fix bench chaos coverage ctk clean gates
+.PHONY: help setup demo up test check fix bench bench-parked bench-reconnects chaos coverage torture torture-peers ctk tck clean gates
 
 help: ## list these verbs
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
 setup: $(STAMP) ## make or renew the environment in .venv
 
@@ -34,15 +34,31 @@ fix: $(STAMP) ## let ruff repair and format what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure a pipeline against the bare SDK client; writes benchmarks/README.md
-	$(BIN)/python -m benchmarks.run
+bench: $(STAMP) ## measure a pipeline beside the bare SDK client and four peers; writes benchmarks/README.md
+	$(BIN)/python -m benchmarks.run --peers
+
+bench-parked: $(STAMP) ## measure 10,000 runs that wait: memory, idle CPU, restart, wake-up
+	$(BIN)/python -m benchmarks.parked
+
+bench-reconnects: $(STAMP) ## cut clients of streams off 2,000 times: nothing lost, nothing doubled
+	$(BIN)/python -m benchmarks.reconnects
 
 chaos: $(STAMP) ## kill the coordinator again and again while runs are under way
 	$(BIN)/python -m pytest -m chaos -s tests/chaos
 
+torture: $(STAMP) ## play what can go wrong against Parley, and write the table of docs/torture.md
+	$(BIN)/python -m tests.torture.table
+
+torture-peers: $(STAMP) ## play the same against four peers too, each in an environment of its own
+	$(BIN)/python -m benchmarks.peers.compare
+
 ctk: $(STAMP) ## run the specification's conformance kit: CTK=its checkout, or git directory
 	@for runner in interpreter coordinator; do echo "run by the $$runner:"; \
 	  CTK="$(CTK)" $(BIN)/python -m pytest -n 0 -q tests/conformance/kit.py -k $$runner || exit 1; done
+
+tck: $(STAMP) ## run the A2A compatibility kit against an agent, and through the coordinator: TCK=its checkout, or git directory
+	@for sut in $(or $(SUT),bare agent hop); do echo "run against $$sut:"; \
+	  $(BIN)/python -m tests.tck --sut $$sut "$(TCK)" || exit 1; done
 
 clean: ## remove what was built or cached, and .venv; runs in .parley stay
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* \

@@ -1,16 +1,24 @@
-"""The agent that both sides call: answers with what it got, with the server kit's full durability."""
+"""The agent that everyone calls: answers with what it got, with the server kit's full durability.
+
+Asked for `{"chunks": N, "pauseMs": P}` it streams the numbers below N as chunks of one artifact.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from a2a.types import Artifact, Part
 from parley_cards.card import load_card
 from parley_cards.extensions import DEDUPE, SKILL_CONTRACT
 from parley_wire.server import create_agent_app
-from parley_wire.server.outcomes import Completed, DataArtifact
+from parley_wire.server.outcomes import Chunk, Completed, DataArtifact, TaskRequest
 from parley_wire.serving import serve
+
+from benchmarks.peers.notes import last_object
 
 
 def card(url: str) -> dict[str, Any]:
@@ -42,8 +50,24 @@ def card(url: str) -> dict[str, Any]:
 
 
 class Echo:
-    async def execute(self, request: Any) -> Completed:
-        return Completed([DataArtifact(request.data)])
+    async def execute(self, request: TaskRequest) -> Completed:
+        match request.data:
+            case {"chunks": int(chunks), "pauseMs": pause_ms}:
+                await _stream(request, chunks, pause_ms / 1e3)
+                return Completed([])
+        if request.data is not None:
+            return Completed([DataArtifact(request.data)])
+        text = json.dumps(last_object(request.text))  # what came before may be with it
+        return Completed([Artifact(artifact_id="result", parts=[Part(text=text)])])
+
+
+async def _stream(request: TaskRequest, chunks: int, pause_s: float) -> None:
+    for number in range(chunks):
+        chunk = Chunk.NEXT if number else Chunk.FIRST
+        if number == chunks - 1:
+            chunk = Chunk.LAST
+        await request.emit(DataArtifact({"n": number}, artifact_id="numbers"), chunk=chunk)
+        await asyncio.sleep(pause_s)
 
 
 def main() -> None:

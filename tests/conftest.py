@@ -2,9 +2,44 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+
+from tests import postgres
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+def pytest_configure() -> None:
+    # In the process that starts the workers; they inherit it.
+    os.environ.setdefault(postgres.SHARED, f"{os.getpid()}")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(_folder().parent, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """The server that all tests of this run share; do not stop it."""
+    with postgres.server(_folder()) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: postgres.Server) -> str:
+    """The URL of a new, empty database."""
+    return postgres_server.create()
+
+
+def _folder() -> Path:
+    return Path(tempfile.gettempdir()) / f"parley-pg-{os.environ[postgres.SHARED]}" / "data"

@@ -47,6 +47,18 @@ class ScriptedAgent:
     healed: bool = False
     """Whether `fail-until-healed` succeeds."""
     binding: str = "JSONRPC"
+    cancels: str = "yes"
+    """What it does when asked to cancel: `yes`, `refuses`, `hangs`, `too-late`: it has just finished."""
+    pushes: bool = False
+    """Whether it offers to push."""
+    webhooks: list[dict[str, Any]] = field(default_factory=list)
+    """The push configurations that it was given, oldest first."""
+    looks: int = 0
+    """How often somebody has asked for a task."""
+    extensions: tuple[str, ...] = ()
+    """URIs that its card declares beside the contract of its skill."""
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    """What opened its tasks, oldest first."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -85,11 +97,13 @@ class ScriptedAgent:
             ],
             "capabilities": {
                 "streaming": self.streaming,
+                "pushNotifications": self.pushes,
                 "extensions": [
                     {
                         "uri": "urn:parley:a2a:skill-contract:v1",
                         "params": {"skills": {"act": contract}},
-                    }
+                    },
+                    *({"uri": uri} for uri in self.extensions),
                 ],
             },
             "defaultInputModes": ["application/json"],
@@ -107,14 +121,17 @@ class ScriptedAgent:
         params, method = call["params"], call["method"]
         if method in ("SendMessage", "SendStreamingMessage"):
             return await self._send(call["id"], params["message"], stream="Stream" in method)
+        return await self._operate(call, method, params)
+
+    async def _operate(self, call: Any, method: str, params: dict[str, Any]) -> Response:
         if method == "GetTask":
+            self.looks += 1
             return self._task(call["id"], params["id"])
         if method == "CancelTask":
-            self.cancelled.append(params["id"])
-            task = self.tasks.get(params["id"])
-            if task is not None:
-                task["status"] = {"state": "TASK_STATE_CANCELED", "timestamp": NOW}
-            return self._task(call["id"], params["id"])
+            return await self._cancel(call["id"], params["id"])
+        if method == "CreateTaskPushNotificationConfig" and self.pushes:
+            self.webhooks.append(params)
+            return _result(call["id"], params)
         if method == "ListTasks" and self.lists:
             found = [t for t in self.tasks.values() if t["contextId"] == params.get("contextId")]
             page = {"tasks": found, "nextPageToken": "", "pageSize": 50, "totalSize": len(found)}
@@ -123,6 +140,19 @@ class ScriptedAgent:
             task = self.tasks[params["id"]]
             return StreamingResponse(self._follow(call["id"], task), media_type="text/event-stream")
         return _error(call["id"], -32004, "This operation is not supported")
+
+    async def _cancel(self, call: Any, task_id: str) -> Response:
+        self.cancelled.append(task_id)
+        task = self.tasks.get(task_id)
+        if self.cancels == "hangs":
+            await asyncio.Event().wait()
+        if self.cancels == "too-late" and task is not None:
+            self._finish(task)
+        if self.cancels != "yes":
+            return _error(call, -32002, "Task cannot be canceled")
+        if task is not None:
+            task["status"] = {"state": "TASK_STATE_CANCELED", "timestamp": NOW}
+        return self._task(call, task_id)
 
     def _task(self, call: Any, task_id: str) -> Response:
         if task_id not in self.tasks:
@@ -136,6 +166,7 @@ class ScriptedAgent:
             self._answered(task)
         else:
             self.ran[message["messageId"]] += 1
+            self.messages.append(message)
             wanted = message["parts"][0]["data"]
             odd = _odd_reply(call, wanted, message)
             if odd is not None:
@@ -164,7 +195,7 @@ class ScriptedAgent:
         }
         if wanted.get("do") == "foreign":
             task["contextId"] = "somebody-elses"
-        task["metadata"] = {"wanted": wanted, "asked": 0}
+        task["metadata"] = {"wanted": wanted, "asked": 0, **wanted.get("report", {})}
         self.tasks[task["id"]] = task
         self._act(task)
         return task
@@ -178,6 +209,7 @@ class ScriptedAgent:
                 self._complete(task, wanted.get("output", {"done": True}))
             case "fail" | "fail-until-healed":
                 _say(task, "TASK_STATE_FAILED", "the disk is full")
+                task["status"]["message"]["metadata"] = {"code": wanted.get("code", "")}
             case "reject":
                 _say(task, "TASK_STATE_REJECTED", "not my job")
             case "cancel":

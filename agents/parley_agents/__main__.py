@@ -46,6 +46,7 @@ def main() -> int:
             registry_url=settings.registry_url,
             token=settings.token,
             pace_s=settings.pace_s,
+            doors=settings.doors,
         )
     except ParleyError as exc:
         sys.stderr.write(f"{name}: {exc.code}: {exc.message}\n")

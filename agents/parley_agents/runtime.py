@@ -19,10 +19,12 @@ from parley_cards.library import library_card
 from parley_registry.client import RegistryClient, keep_registered
 from parley_wire.auth import Tokens
 from parley_wire.http import open_http
-from parley_wire.server import create_agent_app
+from parley_wire.server import Options, create_agent_app
 from starlette.applications import Starlette
 
-from parley_agents.skills import Agent, AskPerson, SkillExecutor, SkillTask
+from parley_agents.doors import CLOSED, Doors, with_doors
+from parley_agents.skills import Agent, AskPerson, SkillExecutor
+from parley_agents.task import SkillTask
 
 __all__ = ["Agent", "AskPerson", "SkillTask", "create_app"]
 
@@ -39,6 +41,7 @@ def create_app(
     token: str | None = None,
     pace_s: float = 0.0,
     card: Card | None = None,
+    doors: Doors = CLOSED,
 ) -> Starlette:
     """Serve an agent. Its tasks are in `home`/NAME.db.
 
@@ -51,13 +54,14 @@ def create_app(
             which is for loopback only.
         pace_s: Least duration of each skill call; for demonstrations and drills.
         card: Instead of the one that the library has under the agent's name.
+        doors: What else is open: gRPC, A2A 0.3, notifications. Written into the card.
 
     Raises:
         UnknownCardError: If the library has no card of that name.
         ContractError: If the card and the code do not say the same.
         DatabaseUnusableError: If `home` cannot hold the tasks.
     """
-    card = card or library_card(agent.name, url=url)
+    card = with_doors(card or library_card(agent.name, url=url), doors, url=url)
     executor = SkillExecutor(agent, card, pace_s=pace_s)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -83,6 +87,7 @@ def create_app(
         database_url=f"sqlite:///{home.resolve() / f'{agent.name}.db'}",
         tokens=Tokens({token: MESH}) if token else None,
         lifespan=[*map(_opened, agent.uses), registered],
+        options=Options(grpc=doors.grpc, webhooks=doors.webhooks or ()),
     )
 
 

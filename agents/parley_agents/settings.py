@@ -17,15 +17,18 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from parley_agents.doors import Doors
 from parley_agents.errors import AgentSettingsError
 
 MAX_PACE_S: Final = 3600.0
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z_.-]+)(:[0-9]{1,5})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,7 @@ class Settings:
     policy: Path
     token: str | None
     pace_s: float
+    doors: Doors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,26 @@ def load_settings(given: Given, environ: Mapping[str, str] = os.environ) -> Sett
         policy=given.policy or Path(policy),
         token=token,
         pace_s=given.pace_s,
+        doors=_doors(given.host, environ),
+    )
+
+
+def _doors(host: str, environ: Mapping[str, str]) -> Doors:
+    port = environ.get("PARLEY_GRPC_PORT", "")
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65_536):
+        raise AgentSettingsError(f"PARLEY_GRPC_PORT must be a port, not {port[:20]!r}")
+    shown = f"[{host}]" if ":" in host else host
+    named = [each.strip() for each in environ.get("PARLEY_WEBHOOKS", "").split(",")]
+    hosts = tuple(each for each in named if each)
+    wrong = [each for each in hosts if not _HOST.fullmatch(each)]
+    if wrong:
+        raise AgentSettingsError(
+            f"PARLEY_WEBHOOKS has {wrong[0][:80]!r}; write `public`, HOST or HOST:PORT"
+        )
+    return Doors(
+        grpc=f"{shown}:{port}" if port else None,
+        webhooks=tuple(each for each in hosts if each != "public") if hosts else None,
+        older=environ.get("PARLEY_OLDER") == "1",
     )
 
 

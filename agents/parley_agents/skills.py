@@ -9,6 +9,8 @@ returns its result                              COMPLETED, one artifact with one
 raises `AskPerson`                              INPUT_REQUIRED; on the answer it is called again
 raises a `ParleyError`                          FAILED, with the message and the code
 raises anything else                            FAILED, with a reference to the log
+has not returned at the deadline                stopped; FAILED, `deadline_exceeded`
+is not called: the deadline has passed          FAILED, `deadline_exceeded`
 is not called: the request does not fit         REJECTED, with the reasons
 ==============================================  ================================================
 
@@ -20,15 +22,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar, get_type_hints
 
-from parley_cards.canonical import digest
 from parley_cards.card import Card, Skill
+from parley_cards.delegation import DeadlineExceededError, DelegationError
+from parley_cards.delegation_json import delegation_of
 from parley_cards.errors import ParleyError
 from parley_cards.extensions import DELEGATION
 from parley_wire.server.outcomes import (
@@ -44,13 +47,13 @@ from pydantic import BaseModel, ValidationError
 
 from parley_agents.contracts import Forms, check_contracts
 from parley_agents.errors import SkillError
+from parley_agents.task import Clock, SkillTask
 
 Request = TypeVar("Request", bound=BaseModel)
 Result = TypeVar("Result", bound=BaseModel)
 SkillFunction = Callable[["SkillTask", Request], Awaitable[Result]]
 
 MAX_REASONS: Final = 5
-_PURPOSE: Final = re.compile(r"[a-z][a-z-]{0,39}")
 
 
 class AskPerson(Exception):  # noqa: N818 - a question, not an error
@@ -65,40 +68,6 @@ class AskPerson(Exception):  # noqa: N818 - a question, not an error
         super().__init__(message)
         self.message = message
         self.schema = schema
-
-
-class SkillTask:
-    """What a skill knows about the task that it works on."""
-
-    def __init__(self, request: TaskRequest) -> None:
-        self._request = request
-
-    @property
-    def caller(self) -> str:
-        """Who sent it, as the mesh token says."""
-        return self._request.caller
-
-    @property
-    def answers(self) -> list[Any]:
-        """To the questions asked so far, oldest first; other people's JSON, not yet checked."""
-        return self._request.answers
-
-    async def tell(self, text: str) -> None:
-        """Tell the caller how it goes."""
-        await self._request.update(text)
-
-    def key(self, purpose: str) -> str:
-        """Return the idempotency key of one effect of this task.
-
-        The same in every run of the task; different for each message, caller and purpose.
-
-        Args:
-            purpose: Which effect, if the task has several: a word in small letters.
-        """
-        if not _PURPOSE.fullmatch(purpose):
-            raise ValueError(f"{purpose!r} is not a word in small letters")
-        asked = digest([self._request.caller, self._request.message_id])
-        return f"{purpose}:{asked.removeprefix('sha256:')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +120,25 @@ class SkillExecutor:
 
     Args:
         pace_s: Every call takes at least this long; for demonstrations and drills.
+        now: The clock.
 
     Raises:
         ContractError: If the agent's functions and the card do not say the same.
     """
 
-    def __init__(self, agent: Agent, card: Card, *, pace_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        card: Card,
+        *,
+        pace_s: float = 0.0,
+        now: Clock = lambda: datetime.now(UTC),
+    ) -> None:
         check_contracts(agent.name, card, agent.forms)
         self._agent = agent
         self._card = card
         self._pace_s = pace_s
+        self._now = now
 
     async def execute(self, request: TaskRequest) -> Outcome:
         skill = self._agent.skills.get(request.skill or "")
@@ -182,9 +160,34 @@ class SkillExecutor:
             arguments = skill.request.model_validate(request.data, by_alias=True, by_name=False)
         except ValidationError as exc:
             return Rejected(_reasons(skill.id, exc), code="invalid_input")
-        started = time.monotonic()
-        outcome = await _run(skill, SkillTask(request), arguments)
-        await asyncio.sleep(max(0.0, self._pace_s - (time.monotonic() - started)))
+        try:
+            delegation = delegation_of(request.metadata)
+            delegation.check_chain(self._card.name, [each.url for each in self._card.interfaces])
+        except DelegationError as exc:
+            return Rejected(exc.message, code=exc.code)
+        try:
+            delegation.check_deadline(self._now())
+        except DeadlineExceededError as exc:
+            return Failed(exc.message, code=exc.code)
+        task = SkillTask(request, delegation, self._card, self._now)
+        return await self._in_time(skill, task, arguments)
+
+    async def _in_time(self, skill: BoundSkill, task: SkillTask, arguments: BaseModel) -> Outcome:
+        left = task.delegation.remaining
+        try:
+            async with asyncio.timeout(None if left is None else left.total_seconds()) as limit:
+                started = time.monotonic()
+                outcome = await _run(skill, task, arguments)
+                await asyncio.sleep(max(0.0, self._pace_s - (time.monotonic() - started)))
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            return Failed(
+                f"the deadline passed while {skill.id} was at work; it was stopped, and what it had"
+                " done by then may stay",
+                code=DeadlineExceededError.code,
+                metadata=_report(task),
+            )
         return outcome
 
 
@@ -194,13 +197,19 @@ async def _run(skill: BoundSkill, task: SkillTask, arguments: BaseModel) -> Outc
     except AskPerson as question:
         return InputRequired(question.message, question.schema)
     except SkillError as exc:
-        return Failed(exc.message, code=exc.reported)
+        return Failed(exc.message, code=exc.reported, metadata=_report(task))
     except ParleyError as exc:
-        return Failed(exc.message, code=exc.code)
+        return Failed(exc.message, code=exc.code, metadata=_report(task))
     if not isinstance(result, skill.result):
         raise TypeError(f"{skill.id} returned {type(result).__name__}, not {skill.result.__name__}")
     data = result.model_dump(mode="json", by_alias=True)
-    return Completed([DataArtifact(data=data, name=skill.id)])
+    return Completed([DataArtifact(data=data, name=skill.id, metadata=_report(task))])
+
+
+def _report(task: SkillTask) -> dict[str, Any]:
+    """Return the metadata that tell the caller what was used up; empty: nothing was."""
+    spent = task.delegation.spent.as_json()
+    return {DELEGATION: {"spent": spent}} if spent else {}
 
 
 def _forms(function: Callable[..., Any]) -> tuple[type[BaseModel], type[BaseModel]]:

@@ -9,6 +9,8 @@
 The raw bytes are kept because signatures are made over the card as it was sent; the digest is over
 the canonical form, so it does not change with white space or key order.
 
+A card of A2A 0.3 is read too (`card_v03`).
+
 Source: A2A 1.0 sections 4.4, 4.6, 8.
 """
 
@@ -25,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from parley_cards import strict_json
 from parley_cards.a2a_form import CardForm, address_problem
 from parley_cards.canonical import digest
+from parley_cards.card_v03 import as_current, is_older, is_v03
 from parley_cards.contract_schema import schema_problem
 from parley_cards.errors import Kind, ParleyError
 from parley_cards.extensions import DEDUPE, SKILL_CONTRACT
@@ -33,6 +36,8 @@ from parley_cards.findings import Finding, sentences, token
 MAX_CARD_BYTES: Final = 262_144
 MAX_CARD_DEPTH: Final = 48
 MAX_FINDINGS: Final = 50
+MAX_AT_ONCE: Final = 1000
+"""Calls at once that a card may ask for."""
 
 Effect: TypeAlias = Literal["read", "write", "unknown"]
 
@@ -110,6 +115,20 @@ class Card:
     json: dict[str, Any]
     """The whole card, unknown fields included."""
 
+    def declares(self, extension: str) -> bool:
+        """Whether the agent says that it knows the A2A extension with this URI."""
+        extensions = self.json["capabilities"].get("extensions") or []
+        return any(each["uri"] == extension for each in extensions)
+
+    @property
+    def concurrency(self) -> int | None:
+        """How many calls at once the agent takes, by its skill contracts; None: it does not say."""
+        for each in self.json["capabilities"].get("extensions") or []:
+            if each["uri"] == SKILL_CONTRACT:
+                found: int | None = (each.get("params") or {}).get("concurrency")
+                return found
+        return None
+
     def skill(self, skill_id: str) -> Skill | None:
         return next((skill for skill in self.skills if skill.id == skill_id), None)
 
@@ -137,7 +156,7 @@ def load_card(raw: bytes | str | dict[str, Any]) -> Card:
         raw: The card as received, at most 256 kB. An object is written as JSON first.
 
     Raises:
-        InvalidCardError: If it is not strict JSON, lacks a field that A2A 1.0 requires, has one of
+        InvalidCardError: If it is not strict JSON, lacks a field that A2A requires, has one of
             the wrong type, an address that is not absolute http(s), two skills with one id, or a
             skill contract that is not a self-contained JSON Schema. Lists every reason.
     """
@@ -149,7 +168,7 @@ def load_card(raw: bytes | str | dict[str, Any]) -> Card:
     if not isinstance(value, dict):
         raise InvalidCardError([Finding("", "must be a JSON object")])
     try:
-        form = CardForm.model_validate(value)
+        form = CardForm.model_validate(as_current(value) if is_v03(value) else value)
     except ValidationError as exc:
         raise InvalidCardError([*_older(value), *sentences(exc, "")]) from exc
     findings = [*_inconsistencies(form)]
@@ -215,8 +234,8 @@ def _skill(
 
 
 def _older(value: dict[str, Any]) -> Iterator[Finding]:
-    if isinstance(value.get("url"), str) and "supportedInterfaces" not in value:
-        yield Finding("", "is a card of A2A 0.3 or older; the mesh reads 1.0 (supportedInterfaces)")
+    if is_older(value) and not is_v03(value):
+        yield Finding("", "is a card of A2A 0.2 or older; the mesh reads 0.3 and 1.0")
 
 
 def _inconsistencies(form: CardForm) -> Iterator[Finding]:
@@ -243,6 +262,10 @@ def _contracts(form: CardForm, findings: list[Finding]) -> Iterator[tuple[str, _
             findings.append(Finding(path, "repeats the skill contract extension"))
             continue
         seen = True
+        at_once = (extension.params or {}).get("concurrency")
+        if at_once is not None and (type(at_once) is not int or not 1 <= at_once <= MAX_AT_ONCE):
+            problem = f"must be a whole number from 1 to {MAX_AT_ONCE}"
+            findings.append(Finding(f"{path}/params/concurrency", problem))
         skills = (extension.params or {}).get("skills")
         if not isinstance(skills, dict):
             findings.append(Finding(f"{path}/params/skills", "must be an object of skill ids"))

@@ -11,7 +11,9 @@ JSON Schemas of a skill's one data part in and out, whether sending it twice is 
 reads or writes, and which skill undoes it."""
 
 DELEGATION: Final = "urn:parley:a2a:delegation:v1"
-"""Message metadata: `{skill, version, run, path, attempt}`: which skill is addressed and for whom."""
+"""Card extension, and message metadata: `{skill, version, run, path, attempt}`, which skill is addressed
+and for whom, with the contract of docs/delegation-extension.md: `{deadline, budget, ancestors,
+traceparent, idempotencyKey}`. In the metadata of an answer: `{spent}`."""
 
 FORM: Final = "urn:parley:a2a:form:v1"
 """Metadata of the data part in an INPUT_REQUIRED status message: `{message, requestedSchema}`, the

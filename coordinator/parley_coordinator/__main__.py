@@ -22,6 +22,9 @@ def main(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
     home: Annotated[Path | None, typer.Option(help="Where the databases and tokens are.")] = None,
+    database_url: Annotated[
+        str | None, typer.Option(help="SQLite or Postgres; by default a file in the home.")
+    ] = None,
     registry: Annotated[str | None, typer.Option(help="URL of the registry.")] = None,
     workflows: Annotated[Path | None, typer.Option(help="Folder of NAME/workflow.yaml.")] = None,
 ) -> None:
@@ -29,9 +32,16 @@ def main(
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    # Who has called which agent through us is told call by call (ADR-0019).
+    logging.getLogger("parley_coordinator.web.a2a.relay").setLevel(logging.INFO)
     try:
         settings = Settings.load(
-            home=home, host=host, port=port, registry_url=registry, workflows=workflows
+            home=home,
+            database_url=database_url,
+            host=host,
+            port=port,
+            registry_url=registry,
+            workflows=workflows,
         )
         app = create(settings)
     except ParleyError as exc:

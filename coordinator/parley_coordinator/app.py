@@ -5,29 +5,42 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import random
+import secrets
+import socket
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final, NoReturn
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from parley_registry.client import RegistryClient
-from parley_wire.client import AgentClient
-from parley_wire.database import Database
 from parley_wire.http import open_http
 
-from parley_coordinator.delegation.catalog import AgentCatalog, read_catalog
+from parley_coordinator.delegation.agents import KnownAgents
+from parley_coordinator.delegation.catalog import read_catalog
+from parley_coordinator.delegation.clients import AgentClients
 from parley_coordinator.delegation.delegation import Delegation
+from parley_coordinator.delegation.gates import Gates
+from parley_coordinator.delegation.lines import Lines, PassedOn
+from parley_coordinator.delegation.pushing import Webhooks
 from parley_coordinator.delegation.routing import Routing
+from parley_coordinator.delegation.terms import Terms
 from parley_coordinator.engine.bus import Bus
 from parley_coordinator.engine.checking import Checks
 from parley_coordinator.engine.deploying import Written
-from parley_coordinator.engine.durable import Durable
 from parley_coordinator.engine.effects import Outside
 from parley_coordinator.engine.engine import Engine
 from parley_coordinator.engine.events import Events
 from parley_coordinator.engine.gathering import Gathering
+from parley_coordinator.engine.lease import Lease
 from parley_coordinator.engine.nursery import RunNursery
+from parley_coordinator.engine.pushes import Pushes
+from parley_coordinator.engine.repairing import Repairs
 from parley_coordinator.engine.runs import Runs
 from parley_coordinator.engine.scheduling import Scheduler
+from parley_coordinator.engine.sharing import Alone, Together
 from parley_coordinator.engine.workflows import Workflows
 from parley_coordinator.errors import InvalidWorkflowError
 from parley_coordinator.governance.accounts import Accounts
@@ -37,19 +50,22 @@ from parley_coordinator.protocols.performer import Performer
 from parley_coordinator.protocols.secrets import Secrets
 from parley_coordinator.sandbox.pool import JqPool
 from parley_coordinator.settings import SettingsError
-from parley_coordinator.store.tables import METADATA
+from parley_coordinator.store.coordinators import Member
+from parley_coordinator.store.opening import open_database
+from parley_coordinator.web.a2a.tenants import serving_grpc
 from parley_coordinator.web.app import create_app
 from parley_coordinator.workflow.document import load_document
 from parley_coordinator.workflow.expressions import Expressions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from parley_cards.card import Card
+    from parley_wire.database import Database
     from starlette.applications import Starlette
 
-    from parley_coordinator.model import Run
+    from parley_coordinator.engine.sharing import Company
     from parley_coordinator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -91,28 +107,22 @@ def create(settings: Settings) -> Starlette:
     documents = load_documents(settings.workflows)
     settings.home.mkdir(parents=True, exist_ok=True)
     accounts = Accounts.open(settings.home)
-    database = Database(f"sqlite:///{settings.home / 'coordinator.db'}", METADATA)
+    database = open_database(settings.database_url)
     http = open_http()
     registry = RegistryClient(settings.registry_url, http, token=settings.mesh_token)
-    routing = Routing(registry, now=_now, fresh_for=ROUTES_FRESH_FOR)
-    clients: dict[str, AgentClient] = {}
-
-    def connect(card: Card) -> AgentClient:
-        if card.digest not in clients:
-            clients[card.digest] = AgentClient(card, http, token=settings.mesh_token)
-        return clients[card.digest]
-
-    async def catalog() -> AgentCatalog:
-        return await read_catalog(routing)
+    gates = Gates(now=_now, limit=settings.agent_concurrency)
+    routing = Routing(registry, gates, now=_now, fresh_for=ROUTES_FRESH_FOR)
+    clients = AgentClients(http, token=settings.mesh_token)
 
     checker = JqPool(workers=1)  # of its own: what is only checked must not hold up what runs
-    checks = Checks(catalog, jq=checker, people=accounts.holders)
+    checks = Checks(lambda: read_catalog(routing), jq=checker, people=accounts.holders)
     workflows = Workflows(database, checks, now=_now, changed=lambda: scheduler.replan())  # noqa: PLW0108 - made below
     jq = JqPool()
     egress = Egress.parse(settings.egress)
     outward = open_http(addresses=egress.addresses)
     patience = timedelta(seconds=settings.patience_s)
     expressions = Expressions(jq)
+    terms = Terms(settings.public_url, max_depth=settings.max_depth)
     bus = Bus(
         database,
         signal=lambda run_id: engine.signal(run_id),  # noqa: PLW0108 - made below
@@ -121,26 +131,34 @@ def create(settings: Settings) -> Starlette:
         now=_now,
     )
 
-    async def ended(run: Run) -> None:
-        scheduler.run_ended(run)
-        await bus.redeliver()  # the end itself may be an event
-
     outside = Outside(
-        delegation=Delegation(routing, connect, patience=patience),
+        delegation=Delegation(
+            routing,
+            gates,
+            clients.to,
+            terms=terms,
+            webhooks=Webhooks(settings.public_url, new_token=_new_token),
+            patience=patience,
+            draw=random.random,
+        ),
         performer=Performer(outward, egress, now=_now, patience=patience),
         secrets=Secrets(settings.secrets),
         bus=bus,
         nursery=RunNursery(database, workflows, lambda: engine, now=_now),
-        ended=ended,
+        terms=terms,
+        ended=lambda run: scheduler.run_ended(run),  # noqa: PLW0108 - made below
     )
+    company = _company(settings, database)
     engine = Engine(
         database,
-        Durable(settings.home / "queue.db"),
+        company.durable,
         outside,
         expressions=expressions,
         now=_now,
+        inline_bytes=settings.inline_bytes,
+        claims=company.claims,
     )
-    runs = Runs(database, engine, workflows=workflows, now=_now, new_id=_new_id)
+    runs = Runs(database, engine, workflows=workflows, terms=terms, now=_now, new_id=_new_id)
     scheduler = Scheduler(database, workflows, runs, now=_now)
     gathering = Gathering(
         database,
@@ -149,37 +167,74 @@ def create(settings: Settings) -> Starlette:
         plan=scheduler.plan,
         complete=scheduler.wake,
     )
-    inbox = Inbox(database, now=_now, signal=engine.signal)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: Any) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(database.aclose)
-            stack.push_async_callback(http.aclose)
-            stack.push_async_callback(outward.aclose)
-            stack.push_async_callback(jq.aclose)
-            stack.push_async_callback(checker.aclose)
+            await company.join()
+            stack.push_async_callback(company.leave)
+            for closed in (http.aclose, outward.aclose, jq.aclose, checker.aclose):
+                stack.push_async_callback(closed)
             await workflows.deploy_files(documents)
             # What came before a deadline counts, though we were away when it passed.
             await bus.redeliver(wake=False)
             await engine.launch()
             stack.push_async_callback(engine.close)
-            for edge in (_sweep(engine, bus), scheduler.run()):
+            for edge in (
+                _sweep(engine, bus),
+                scheduler.run(),
+                *company.edges(engine),
+            ):
                 task = asyncio.create_task(edge)
                 stack.push_async_callback(_stopped, task)
+            await stack.enter_async_context(_grpc(settings, app))
             yield
 
     return create_app(
         runs=runs,
+        repairs=Repairs(database, engine, workflows, routing, now=_now, new_id=_new_id),
         workflows=workflows,
-        inbox=inbox,
+        inbox=Inbox(database, now=_now, signal=engine.signal),
         events=Events(database, bus),
         schedules=scheduler,
         accounts=accounts,
-        registry=registry,
+        registry=KnownAgents(registry, gates),
+        lines=Lines(routing, clients.to),
+        passed_on=PassedOn(database, now=_now),
+        grpc=_grpc_address(settings),
+        older=settings.older,
+        pushes=Pushes(database, signal=engine.signal, now=_now),
         public_url=settings.public_url,
         lifespan=lifespan,
     )
+
+
+def _grpc(settings: Settings, app: Starlette) -> AbstractAsyncContextManager[None]:
+    """Return what serves gRPC, if that is wanted."""
+    if settings.grpc_port is None:
+        return contextlib.nullcontext()
+    return serving_grpc(app.state.a2a, f"{settings.host}:{settings.grpc_port}")
+
+
+def _grpc_address(settings: Settings) -> str | None:
+    """Return where others reach gRPC: the host of the public URL."""
+    if settings.grpc_port is None:
+        return None
+    return f"{urlsplit(settings.public_url).hostname or settings.host}:{settings.grpc_port}"
+
+
+def _company(settings: Settings, database: Database) -> Company:
+    if settings.database_url.startswith("sqlite"):
+        return Alone(settings.home / "queue.db")
+    host, pid = socket.gethostname(), os.getpid()
+    member = Member(f"{host}:{pid}:{_new_id()}", host, pid, version("parley-mesh"))
+    lease = Lease(settings.database_url, member, ttl_s=settings.lease_s, end=_end_at_once)
+    return Together(database, settings.database_url, lease, now=_now)
+
+
+def _end_at_once() -> NoReturn:
+    os._exit(os.EX_TEMPFAIL)
 
 
 async def _stopped(task: asyncio.Task[None]) -> None:
@@ -202,6 +257,10 @@ async def _sweep(engine: Engine, bus: Bus) -> None:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _new_token() -> str:
+    return secrets.token_urlsafe(32)
 
 
 def _new_id() -> str:

@@ -5,7 +5,10 @@
     CoordinatorError
     ├── UnknownRunError            404 unknown_run
     ├── UnknownItemError           404 unknown_item
+    ├── UnknownPushError           404 unknown_push
+    ├── PushTokenError             401 push_token
     ├── UnknownWorkflowError       404 unknown_workflow
+    ├── UnknownAgentError          404 unknown_agent
     ├── UnknownVersionError        404 unknown_version
     ├── InvalidRequestError        400 invalid_request
     ├── InvalidInputError          400 invalid_input
@@ -24,6 +27,9 @@
     ├── StaleDigestError           409 stale_digest
     ├── IdempotencyConflictError   409 idempotency_conflict
     ├── RunFinishedError           409 run_finished
+    ├── NotRepairableError         409 not_repairable
+    ├── WouldRunAgainError         409 would_run_again
+    ├── UnknownStepError           400 unknown_step
     ├── VersionTakenError          409 version_taken
     ├── VersionDeprecatedError     409 version_deprecated
     ├── CurrentVersionError        409 current_version
@@ -52,6 +58,36 @@ class UnknownRunError(CoordinatorError):
         super().__init__(f"there is no run {run_id[:80]!r} that you may see", run=run_id[:80])
 
 
+class UnknownArtifactError(CoordinatorError):
+    """There is no such artifact, or the caller may see no run that has it."""
+
+    code: ClassVar[str] = "unknown_artifact"
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(f"there is no artifact {digest[:80]!r} that you may see")
+
+
+class UnknownPushError(CoordinatorError):
+    """No webhook was made with this id."""
+
+    code: ClassVar[str] = "unknown_push"
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__("there is no such webhook")
+
+
+class PushTokenError(CoordinatorError):
+    """A push does not carry the token of its webhook."""
+
+    code: ClassVar[str] = "push_token"
+    kind: ClassVar[Kind] = Kind.UNAUTHENTICATED
+
+    def __init__(self) -> None:
+        super().__init__("send the token of the webhook as X-A2A-Notification-Token")
+
+
 class UnknownItemError(CoordinatorError):
     """There is no such work item, or the caller may not see it."""
 
@@ -60,6 +96,16 @@ class UnknownItemError(CoordinatorError):
 
     def __init__(self, item_id: str) -> None:
         super().__init__(f"there is no work item {item_id[:80]!r} that you may see")
+
+
+class UnknownAgentError(CoordinatorError):
+    """The registry has no agent of that name."""
+
+    code: ClassVar[str] = "unknown_agent"
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the registry knows no agent {name[:80]!r}")
 
 
 class UnknownWorkflowError(CoordinatorError):
@@ -236,6 +282,35 @@ class RunFinishedError(CoordinatorError):
 
     code: ClassVar[str] = "run_finished"
     kind: ClassVar[Kind] = Kind.CONFLICT
+
+
+class NotRepairableError(CoordinatorError):
+    """The run is under way, has completed, or somebody else answers for it."""
+
+    code: ClassVar[str] = "not_repairable"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+
+class WouldRunAgainError(CoordinatorError):
+    """Going on from there repeats what had an effect, or may have had one."""
+
+    code: ClassVar[str] = "would_run_again"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+    def __init__(self, steps: list[str]) -> None:
+        shown = ", ".join(steps[:5]) + (f" and {len(steps) - 5} more" if len(steps) > 5 else "")
+        super().__init__(
+            f"these have run, or may have, and would run again: {shown};"
+            " go on from a later step, skip them, or say `again`",
+            steps=steps[:100],
+        )
+
+
+class UnknownStepError(CoordinatorError):
+    """The document has no such step, or several of that name."""
+
+    code: ClassVar[str] = "unknown_step"
+    kind: ClassVar[Kind] = Kind.INVALID
 
 
 class VersionTakenError(CoordinatorError):

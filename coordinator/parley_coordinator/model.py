@@ -10,7 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 T = TypeVar("T")
 
@@ -161,6 +164,96 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Thread:
+    """A run as a conversation: what has been said and done in it so far."""
+
+    run: Run
+    seq: int
+    """Of the last row of its journal."""
+    items: RunItems
+    message_id: str = ""
+    """Of the A2A message that began it; empty if none did."""
+
+
+class Phase(StrEnum):
+    """What a run is doing, for who waits for it."""
+
+    WORKING = "working"
+    ASKING = "asking"
+    """It waits for people, at least one of them for more than an authorization."""
+    AUTHORIZING = "authorizing"
+    """It waits for authorizations that are given elsewhere."""
+    COMPLETED = "completed"
+    FAULTED = "faulted"
+    CANCELLED = "cancelled"
+
+
+def phase(run: Run, open_kinds: Collection[ItemKind]) -> Phase:
+    """Say what a run is doing; `open_kinds` of the items that nobody has decided yet."""
+    if run.state.final:
+        return Phase(str(run.state))
+    if run.state is not RunState.WAITING or not open_kinds:
+        return Phase.WORKING
+    if all(kind is ItemKind.AUTH for kind in open_kinds):
+        return Phase.AUTHORIZING
+    return Phase.ASKING
+
+
+class Nothing:
+    """Stands for a value that was not given, where null is one."""
+
+
+NOTHING: Final = Nothing()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """What an operator wants done about a run that ended without success."""
+
+    act: Literal["retry", "skip"]
+    reason: str
+    step: str | None = None
+    """JSON pointer, or the name of a task if only one has it; None: where the run stopped."""
+    arguments: dict[str, Any] | None = None
+    """For `retry`: with what the agent is called, instead of what the document computes."""
+    output: Any = NOTHING
+    """For `skip`: the raw output of the step; left out, what goes in comes out."""
+    input: Any = NOTHING
+    """Start over with this input."""
+    again: bool = False
+    """Repeat what had an effect, or may have had one."""
+
+
+class EffectState(StrEnum):
+    DONE = "done"
+    """It was finished, and nothing has undone it."""
+    CANCELLED = "cancelled"
+    """Whoever had begun it has stopped."""
+    RUNNING = "running"
+    """It could not be stopped, or nobody knows: it may be running."""
+    UNKNOWN = "unknown"
+    """It has failed in a way that leaves it open whether it was done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What a run has done, or begun, at somebody else."""
+
+    run_id: str
+    """Of the run itself, or of one that it has started."""
+    path: str
+    attempt: str
+    title: str
+    agent: str
+    """Or the host of a protocol call."""
+    task: str
+    """The agent's; empty: it has named none."""
+    state: EffectState
+    said: str
+    """What came of it, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
     """One value that somebody decides on, with where it comes from."""
 
@@ -209,6 +302,15 @@ class WorkItem:
     decision: Decision | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MessageRef:
+    """One message of a sender."""
+
+    id: str
+    digest: str
+    """Of the whole message: tells apart what was sent again from what uses its id for something else."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What a person decided, on exactly which proposal."""
@@ -219,6 +321,18 @@ class Decision:
     digest: str
     comment: str = ""
     values: dict[str, Any] = field(default_factory=dict)
+    message: MessageRef | None = None
+    """The A2A message that brought it, if one did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunItems:
+    """The items of one run, as one person sees them."""
+
+    visible: list[WorkItem]
+    """Of every state, newest first; also those that the person decided and may no longer see."""
+    hidden: list[ItemKind]
+    """Kinds of the open ones that are for others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +343,7 @@ class WhyStep:
     attempt: str
     kind: str
     """`started, calling, called, agent_failed, failed, chose, asked, decided, expired, retried, caught, waited, set,
-    emitted, heard, completed, faulted, cancelled`."""
+    emitted, heard, repaired, completed, faulted, cancelled`."""
     at: datetime
     title: str
     """One sentence."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -29,13 +29,27 @@ class Settings:
     """Everything that a coordinator is told from outside. docs/settings.md lists the variables."""
 
     home: Path
+    database_url: str = field(repr=False)
+    """Where runs and everything about them are; it may hold a password."""
+    lease_s: float
+    """So long after its last sign of life is a coordinator taken for dead that shares the database."""
     host: str
     port: int
+    grpc_port: int | None
+    """For A2A over gRPC, on `host`; None: it is not offered."""
+    older: bool
+    """Whether A2A 0.3 is spoken too."""
     registry_url: str
     workflows: Path
     public_url: str
-    mesh_token: str | None
+    mesh_token: str | None = field(repr=False)
     patience_s: float
+    agent_concurrency: int
+    """Calls at once for an agent whose card names no number."""
+    inline_bytes: int
+    """Outputs of agents up to this size are in the journal, larger ones beside it."""
+    max_depth: int
+    """How many may pass work on, one after the other."""
     secrets: Path
     """Folder with one file for each secret."""
     egress: str
@@ -47,6 +61,7 @@ class Settings:
         environ: Mapping[str, str] | None = None,
         *,
         home: Path | None = None,
+        database_url: str | None = None,
         host: str | None = None,
         port: int | None = None,
         registry_url: str | None = None,
@@ -69,13 +84,22 @@ class Settings:
         home = home or Path(env.get("PARLEY_HOME", ".parley"))
         return cls(
             home=home,
+            database_url=database_url
+            or env.get("PARLEY_DATABASE_URL")
+            or f"sqlite:///{home / 'coordinator.db'}",
+            lease_s=float(_at_least(env, "PARLEY_LEASE_S", 15, 2)),
             host=host,
             port=port,
+            grpc_port=_number(env, "PARLEY_GRPC_PORT", 0) or None,
+            older=env.get("PARLEY_OLDER") == "1",
             registry_url=registry_url or env.get("PARLEY_REGISTRY_URL", "http://127.0.0.1:8421"),
             workflows=workflows or Path(env.get("PARLEY_WORKFLOWS", "workflows")),
             public_url=env.get("PARLEY_PUBLIC_URL", f"http://{host}:{port}").rstrip("/"),
             mesh_token=env.get("PARLEY_MESH_TOKEN") or None,
             patience_s=float(_number(env, "PARLEY_PATIENCE_S", 20)),
+            agent_concurrency=_at_least(env, "PARLEY_AGENT_CONCURRENCY", 64, 1),
+            inline_bytes=_number(env, "PARLEY_INLINE_BYTES", 262_144),
+            max_depth=_number(env, "PARLEY_MAX_DEPTH", 16),
             secrets=Path(env.get("PARLEY_SECRETS_DIR") or home / "secrets"),
             egress=env.get("PARLEY_EGRESS", ""),
         )
@@ -86,3 +110,10 @@ def _number(env: Mapping[str, str], name: str, default: int) -> int:
     if not text.isascii() or not text.isdigit():
         raise SettingsError(f"{name} must be a whole number, not {text[:40]!r}")
     return int(text)
+
+
+def _at_least(env: Mapping[str, str], name: str, default: int, least: int) -> int:
+    found = _number(env, name, default)
+    if found < least:
+        raise SettingsError(f"{name} must be {least} or more, not {found}")
+    return found

@@ -184,10 +184,62 @@ def test_a_card_without_interfaces_or_skills_is_of_no_use() -> None:
     assert findings(card).keys() == {"/supportedInterfaces", "/skills"}
 
 
-def test_a_card_of_an_older_protocol_is_recognized() -> None:
-    card = without(a_card(), "supportedInterfaces") | {"url": "http://x", "protocolVersion": "0.3"}
+def an_older_card(**fields: Any) -> dict[str, Any]:
+    older = {
+        "url": "https://echo.example/rpc",
+        "preferredTransport": "JSONRPC",
+        "protocolVersion": "0.3.0",
+        "security": [{"bearer": []}],
+        "supportsAuthenticatedExtendedCard": False,
+    }
+    return without(a_card(), "supportedInterfaces") | older | fields
 
-    assert "A2A 0.3" in findings(card)[""]
+
+def test_a_card_of_a2a_0_3_is_read_with_its_preferred_address_first() -> None:
+    raw = json.dumps(
+        an_older_card(
+            additionalInterfaces=[
+                {"url": "https://echo.example/rpc", "transport": "JSONRPC"},
+                {"url": "https://echo.example/rest", "transport": "HTTP+JSON"},
+            ]
+        )
+    ).encode()
+
+    card = load_card(raw)
+
+    assert [(each.url, each.binding, each.protocol_version) for each in card.interfaces] == [
+        ("https://echo.example/rpc", "JSONRPC", "0.3.0"),
+        ("https://echo.example/rest", "HTTP+JSON", "0.3.0"),
+    ]
+    assert card.raw == raw
+    assert card.skill("echo") is not None
+    assert "supportedInterfaces" not in card.json
+
+
+def test_what_a_card_of_a2a_0_3_leaves_out_is_its_default() -> None:
+    card = load_card(without(without(an_older_card(), "preferredTransport"), "protocolVersion"))
+
+    assert card.interfaces[0].binding == "JSONRPC"
+    assert card.interfaces[0].protocol_version == "0.3.0"
+
+
+@pytest.mark.parametrize("version", ["0.2.5", "0.1", "1.0", "", "0.3.0.0", "v0.3"])
+def test_a_card_of_an_even_older_protocol_is_recognized(version: str) -> None:
+    assert "A2A 0.2 or older" in findings(an_older_card(protocolVersion=version))[""]
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(),
+        lambda each: st.lists(each) | st.dictionaries(st.text(), each),
+    )
+)
+def test_addresses_of_a_card_of_a2a_0_3_may_be_anything_without_harm(odd: Any) -> None:
+    for field in ("url", "preferredTransport", "additionalInterfaces", "protocolVersion"):
+        try:
+            load_card(an_older_card(**{field: odd}))
+        except ParleyError as exc:
+            assert exc.code == "invalid_card"
 
 
 @pytest.mark.parametrize(
@@ -298,6 +350,22 @@ def test_a_malformed_contract_is_refused_by_place(field: str, value: object) -> 
 
     path = f"/capabilities/extensions/0/params/skills/echo/{field}"
     assert findings(card).keys() == {path}
+
+
+@pytest.mark.parametrize("at_once", [1, 1000, None])
+def test_a_card_may_say_how_many_calls_it_takes_at_once(at_once: int | None) -> None:
+    card = a_card()
+    card["capabilities"]["extensions"][0]["params"]["concurrency"] = at_once
+
+    assert load_card(card).concurrency == at_once
+
+
+@pytest.mark.parametrize("at_once", [0, 1001, True, "8", 2.0])
+def test_a_number_of_calls_at_once_that_makes_no_sense_is_refused(at_once: object) -> None:
+    card = a_card()
+    card["capabilities"]["extensions"][0]["params"]["concurrency"] = at_once
+
+    assert findings(card).keys() == {"/capabilities/extensions/0/params/concurrency"}
 
 
 def test_a_contract_extension_without_skills_is_refused() -> None:

@@ -122,7 +122,7 @@ async def killable(home: Path, documents: Mapping[str, str]) -> AsyncIterator[Ki
             await stack.enter_async_context(background)
         response = await http.post(f"{registry.url}/v1/agents", json={"url": agent.url})
         assert response.status_code in (200, 201), response.text
-        port = _free_port()
+        port = free_port()
         url = f"http://127.0.0.1:{port}"
         child = Child(
             name="coordinator",
@@ -152,7 +152,7 @@ async def killable(home: Path, documents: Mapping[str, str]) -> AsyncIterator[Ki
         yield Killable(mesh, agent, site, supervisor)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 import httpx
 from parley_coordinator.app import create
@@ -22,6 +23,8 @@ from tests.scripted_agent import ScriptedAgent
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
+
+    from starlette.applications import Starlette
 
 PATIENCE_S = 2
 
@@ -53,6 +56,15 @@ async def until(condition: Callable[[], Awaitable[Any]], *, seconds: float = 20)
         await asyncio.sleep(0.02)
 
 
+class Served(Protocol):
+    """An agent that a test serves, in the registry by its name."""
+
+    name: str
+    url: str
+
+    def app(self) -> Starlette: ...
+
+
 @dataclass
 class World:
     """What a test talks to."""
@@ -62,6 +74,7 @@ class World:
     home: Path
     tokens: dict[Role, str]
     agents: dict[str, ScriptedAgent] = field(default_factory=dict)
+    registry_url: str = ""
 
     def as_role(self, role: str) -> dict[str, str]:
         return {"authorization": f"Bearer {self.tokens[Role(role)]}"}
@@ -72,13 +85,24 @@ class World:
         return response.json()
 
     async def post(
-        self, path: str, body: Any, *, role: str = "requester", key: str | None = None
+        self,
+        path: str,
+        body: Any,
+        *,
+        role: str = "requester",
+        key: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> httpx.Response:
-        headers = self.as_role(role) | ({"idempotency-key": key} if key else {})
+        headers = {**self.as_role(role), **(headers or {})}
+        if key:
+            headers["idempotency-key"] = key
         return await self.http.post(self.url + path, json=body, headers=headers)
 
     async def start(self, workflow: str, given: Any, **more: Any) -> str:
-        response = await self.post("/v1/runs", {"workflow": workflow, "input": given}, **more)
+        """Start a run; what `post` does not take is a part of the request."""
+        http = {name: more.pop(name) for name in ("role", "key", "headers") if name in more}
+        body = {"workflow": workflow, "input": given, **more}
+        response = await self.post("/v1/runs", body, **http)
         assert response.status_code == 201, response.text
         return str(response.json()["id"])
 
@@ -116,7 +140,7 @@ class World:
 async def world(
     home: Path,
     documents: dict[str, str],
-    *agents: ScriptedAgent,
+    *agents: Served,
     version: str = "1.0.0",
     env: dict[str, str] | None = None,
 ) -> AsyncIterator[World]:
@@ -133,7 +157,8 @@ async def world(
         registry = Background(create_registry(f"sqlite:///{home / 'registry.db'}"))
         await stack.enter_async_context(registry)
         for agent in agents:
-            served = Background()
+            # One that was served before is where it was.
+            served = Background(port=urlsplit(agent.url).port or 0)
             agent.url = served.url
             served.app = agent.app()
             await stack.enter_async_context(served)
@@ -158,5 +183,6 @@ async def world(
             url=found.url,
             home=home,
             tokens=open_tokens(home),
-            agents={agent.name: agent for agent in agents},
+            agents={agent.name: agent for agent in agents if isinstance(agent, ScriptedAgent)},
+            registry_url=registry.url,
         )

@@ -14,6 +14,7 @@ FOLDERS = {
     "registry": "parley_registry",
     "agents": "parley_agents",
     "systems": "parley_systems",
+    "torture": "parley_torture",
     "coordinator": "parley_coordinator",
 }
 """Source root to the one import package in it."""

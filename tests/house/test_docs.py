@@ -170,7 +170,7 @@ def _readers(found: set[str]) -> set[str]:
 def _operations() -> list[Operation]:
     nothing = cast("Any", None)
     return operations(
-        Rest(runs=nothing, inbox=nothing, registry=nothing),
+        Rest(runs=nothing, repairs=nothing, inbox=nothing, registry=nothing),
         WorkflowRest(workflows=nothing, public_url=""),
         EventRest(nothing, nothing),
     )

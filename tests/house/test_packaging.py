@@ -14,7 +14,7 @@ from parley_coordinator.cli.mesh import Mesh
 
 from tests.house.sources import FOLDERS, ROOT, product_modules, text, tree
 
-IMPORTED_AS = {"a2a-sdk": "a2a", "pyyaml": "yaml"}
+IMPORTED_AS = {"a2a-sdk": "a2a", "grpcio": "grpc", "pyyaml": "yaml"}
 """Where a distribution's import name is not its own."""
 COMES_WITH = {
     "google": "a2a",  # its types are protobuf messages

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,11 +24,13 @@ from parley_wire.server import (
     Failed,
     InputRequired,
     Limits,
+    Options,
     Outcome,
     Rejected,
     TaskRequest,
     create_agent_app,
 )
+from parley_wire.server.app import DEFAULT_OPTIONS
 from parley_wire.serving import Background
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -46,7 +48,7 @@ def card_json(url: str, *, bindings: tuple[str, ...] = ("JSONRPC", "HTTP+JSON"))
             for each in bindings
         ],
         "capabilities": {"streaming": True, "extensions": [{"uri": DEDUPE}]},
-        "defaultInputModes": ["application/json"],
+        "defaultInputModes": ["application/json", "text/plain"],
         "defaultOutputModes": ["application/json"],
         "skills": [{"id": "test", "name": "Test", "description": "tests", "tags": ["test"]}],
     }
@@ -167,7 +169,8 @@ async def running_agent(
     tokens: Tokens | None = None,
     limits: Limits | None = None,
     change: Callable[[dict[str, Any]], None] = lambda _: None,
-    **options: Any,
+    options: Options = DEFAULT_OPTIONS,
+    **others: Any,
 ) -> AsyncIterator[Running]:
     tester = tester or Scripted()
     background = Background()
@@ -179,8 +182,8 @@ async def running_agent(
         tester,
         database_url=f"sqlite:///{home}/agent.db",
         tokens=tokens,
-        limits=limits or Limits(),
-        **options,
+        options=replace(options, limits=limits or options.limits),
+        **others,
     )
     async with background, open_http() as http:
         yield Running(background.url, card, tester, http, background.app)

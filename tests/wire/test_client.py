@@ -76,7 +76,7 @@ ANSWERS: list[tuple[Answer, type[AgentError], str]] = [
     (rpc_error(-32002), AgentRefusedError, "final"),
     (rpc_error(-32602), AgentRefusedError, "final"),
     (rpc_error(-32601), AgentRefusedError, "final"),
-    (rpc_error(-31999), AgentRefusedError, "final"),
+    (rpc_error(-31999), AgentServerError, "uncertain"),
     (rpc_error(-32603), AgentServerError, "uncertain"),
     (rpc_error(-32006), AgentServerError, "uncertain"),
     (rpc_error(-32050), AgentBusyError, "retry"),
@@ -348,8 +348,8 @@ async def test_messages_may_be_protobuf_or_json(agent: Running) -> None:
 @pytest.mark.parametrize(
     "interfaces",
     [
-        [("GRPC", "1.0")],
-        [("JSONRPC", "0.3")],
+        [("GRPC", "0.3")],
+        [("JSONRPC", "0.2.5")],
         [("JSONRPC", "2.0"), ("HTTP+JSON", "1.1")],
         [("urn:custom", "1.0")],
     ],
@@ -378,7 +378,7 @@ async def test_an_extension_that_is_required_and_unknown_is_unsupported() -> Non
 async def test_the_first_interface_that_we_speak_is_taken(agent: Running) -> None:
     described = card_json(agent.url)
     described["supportedInterfaces"].insert(
-        0, {"url": "http://127.0.0.1:1", "protocolBinding": "GRPC", "protocolVersion": "1.0"}
+        0, {"url": "http://127.0.0.1:1", "protocolBinding": "JSONRPC", "protocolVersion": "2.0"}
     )
 
     task = await AgentClient(load_card(described), agent.http).send(message("hi"))

@@ -231,7 +231,7 @@ async def test_another_content_type_is_refused(agent: Running, kind: str) -> Non
     )
 
     assert rpc.json()["error"]["code"] == -32005
-    assert rest.status_code == 400
+    assert rest.status_code == 415
     assert rest.json()["error"]["details"][0]["reason"] == "CONTENT_TYPE_NOT_SUPPORTED"
 
 
@@ -336,7 +336,10 @@ def test_what_is_taken_as_a_message_protobuf_takes_too(
         {},
         optional={
             "pageSize": st.integers(-5, 200),
-            "status": st.text() | st.integers(-3, 12) | st.sampled_from(["TASK_STATE_WORKING"]),
+            "status": st.text()
+            | st.integers(-3, 12)
+            | st.lists(st.none())
+            | st.sampled_from(["TASK_STATE_WORKING"]),
             "statusTimestampAfter": st.text() | st.datetimes().map(lambda at: at.isoformat() + "Z"),
         },
     )

@@ -17,6 +17,7 @@ from starlette.middleware.authentication import AuthenticationMiddleware
 
 from parley_wire.errors import UnauthorizedError
 from parley_wire.problems import problem_response
+from parley_wire.webhooks import signing_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,6 +45,10 @@ class Tokens:
 
     def __bool__(self) -> bool:
         return bool(self._callers)
+
+    def signing_keys(self, caller: str) -> list[bytes]:
+        """Return the keys of what is sent to a caller, one for each of its tokens (`webhooks`)."""
+        return [signing_key(known) for known, name in self._callers.items() if name == caller]
 
     def caller(self, authorization: str | None) -> str | None:
         """Return who sends this `Authorization` header, or None if nobody known does.

@@ -1,27 +1,27 @@
-"""Operations of A2A 1.0 as HTTP requests, in the two bindings that we speak (A2A 1.0 9, 11)."""
+"""Operations of A2A 1.0 as HTTP requests: JSON-RPC and HTTP+JSON (A2A 1.0 9, 11)."""
 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote, urlencode
 
-from parley_cards.extensions import DEDUPE, DELEGATION, FORM, SKILL_CONTRACT
-
-from parley_wire.agent_errors import AgentError, AgentProtocolError, from_http, from_jsonrpc
-from parley_wire.errors import UnsupportedAgentError
+from parley_wire.agent_errors import (
+    AgentError,
+    AgentProtocolError,
+    AgentRefusedError,
+    from_http,
+    from_jsonrpc,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from parley_cards.card import Card, Interface
+    from parley_cards.card import Interface
 
-KNOWN_EXTENSIONS: Final = frozenset({SKILL_CONTRACT, DELEGATION, FORM, DEDUPE})
-_VERSION: Final = re.compile(r"1\.0(\.\d+)?", re.ASCII)
-_EVENTS: Final = "text/event-stream, application/json"
-_REST_EVENTS: Final = "text/event-stream, application/a2a+json, application/json"
+EVENTS: Final = "text/event-stream, application/json"
+REST_EVENTS: Final = "text/event-stream, application/a2a+json, application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Request:
     url: str
     headers: Mapping[str, str]
     content: bytes | None
+    operation: str
+    """Named as in JSON-RPC of A2A 1.0."""
     id: int | None = None
     """That the response must carry; None in bindings without ids."""
 
@@ -40,11 +42,15 @@ class Binding(Protocol):
     """How operations become requests."""
 
     def request(self, method: str, params: dict[str, Any], number: int) -> Request:
-        """Return the request for an operation, named as in JSON-RPC; `number` is new each time."""
+        """Return the request for an operation, named as in JSON-RPC; `number` is new each time.
+
+        Raises:
+            AgentRefusedError: If the binding has no such operation.
+        """
         ...
 
-    def result(self, name: str, body: Any, number: int | None) -> Any:
-        """Return the result in the body of a 2xx response, or of one event.
+    def result(self, name: str, body: Any, request: Request) -> Any:
+        """Return the result in the body of a 2xx response, or of one event, as A2A 1.0 has it.
 
         Raises:
             AgentError: If it holds an error, or is not of this binding.
@@ -52,106 +58,132 @@ class Binding(Protocol):
         ...
 
 
-def binding_of(card: Card, *, token: str | None) -> Binding:
-    """Choose the first interface of the card that we speak (A2A 1.0 8.3.2).
+class JsonRpc:
+    """A2A 1.0 section 9."""
 
-    Raises:
-        UnsupportedAgentError: If there is none, or the card requires an extension unknown to us.
-    """
-    extensions = card.json["capabilities"].get("extensions") or []
-    unknown = [
-        str(each["uri"])[:200]
-        for each in extensions
-        if each.get("required") and each["uri"] not in KNOWN_EXTENSIONS
-    ]
-    if unknown:
-        raise UnsupportedAgentError(
-            f"{card.name[:80]} requires extensions that Parley does not speak: {', '.join(unknown)}",
-            extensions=unknown,
-        )
-    headers = {"a2a-version": "1.0"}
-    active = [each["uri"] for each in extensions if each["uri"] in KNOWN_EXTENSIONS]
-    if active:
-        headers["a2a-extensions"] = ", ".join(active)
-    if token:
-        headers["authorization"] = f"Bearer {token}"
-    for interface in card.interfaces:
-        if _VERSION.fullmatch(interface.protocol_version):
-            if interface.binding == "JSONRPC":
-                return _JsonRpc(interface, headers)
-            if interface.binding == "HTTP+JSON":
-                return _Rest(interface, headers)
-    offered = [f"{each.binding} {each.protocol_version}" for each in card.interfaces]
-    raise UnsupportedAgentError(
-        f"{card.name[:80]} offers {', '.join(offered)[:200]};"
-        " Parley speaks JSONRPC 1.0 and HTTP+JSON 1.0",
-        offered=offered,
-    )
-
-
-class _JsonRpc:
     def __init__(self, interface: Interface, headers: Mapping[str, str]) -> None:
         self._url = interface.url
         self._tenant = {"tenant": interface.tenant} if interface.tenant else {}
-        self._headers = {**headers, "content-type": "application/json", "accept": _EVENTS}
+        self._headers = {**headers, "content-type": "application/json", "accept": EVENTS}
 
     def request(self, method: str, params: dict[str, Any], number: int) -> Request:
-        body = {
-            "jsonrpc": "2.0",
-            "id": number,
-            "method": method,
-            "params": {**self._tenant, **params},
-        }
-        return Request("POST", self._url, self._headers, _dumped(body), number)
+        return jsonrpc_request(
+            self._url, self._headers, method, {**self._tenant, **params}, number, operation=method
+        )
 
-    def result(self, name: str, body: Any, number: int | None) -> Any:
-        if not isinstance(body, dict) or body.get("jsonrpc") != "2.0":
-            raise AgentProtocolError(f"{name} did not answer in JSON-RPC 2.0")
-        if "error" in body:
-            raise from_jsonrpc(name, body["error"])
-        if body.get("id") != number or isinstance(body.get("id"), bool) or "result" not in body:
-            raise AgentProtocolError(f"{name} answered another request than was sent")
-        return body["result"]
+    def result(self, name: str, body: Any, request: Request) -> Any:
+        return jsonrpc_result(name, body, request)
 
 
-class _Rest:
+def jsonrpc_request(
+    url: str,
+    headers: Mapping[str, str],
+    method: str,
+    params: dict[str, Any],
+    number: int,
+    *,
+    operation: str,
+) -> Request:
+    body = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+    return Request("POST", url, headers, dumped(body), operation, number)
+
+
+def jsonrpc_result(name: str, body: Any, request: Request) -> Any:
+    """Raises AgentError if it holds an error, or is no answer to this request."""
+    if not isinstance(body, dict) or body.get("jsonrpc") != "2.0":
+        raise AgentProtocolError(f"{name} did not answer in JSON-RPC 2.0")
+    if body.get("error") is not None:
+        raise from_jsonrpc(name, body["error"])
+    if body.get("id") != request.id or isinstance(body.get("id"), bool) or "result" not in body:
+        raise AgentProtocolError(f"{name} answered another request than was sent")
+    return body["result"]
+
+
+class Rest:
+    """A2A 1.0 section 11."""
+
     def __init__(self, interface: Interface, headers: Mapping[str, str]) -> None:
         tenant = f"/{quote(interface.tenant, safe='')}" if interface.tenant else ""
         self._base = interface.url.rstrip("/") + tenant
-        self._headers = {**headers, "accept": _REST_EVENTS}
+        self._headers = {**headers, "accept": REST_EVENTS}
         self._with_body = {**self._headers, "content-type": "application/a2a+json"}
 
     def request(self, method: str, params: dict[str, Any], number: int) -> Request:  # noqa: ARG002 - HTTP pairs requests and responses itself
-        task = quote(str(params.get("id", "")), safe="")
-        match method:
-            case "SendMessage":
-                return self._post("/message:send", params)
-            case "SendStreamingMessage":
-                return self._post("/message:stream", params)
-            case "GetTask":
-                return self._get(f"/tasks/{task}")
-            case "SubscribeToTask":
-                return self._get(f"/tasks/{task}:subscribe")
-            case "CancelTask":
-                return self._post(f"/tasks/{task}:cancel", {})
-            case "ListTasks":
-                shown = {
-                    key: str(value).lower() if isinstance(value, bool) else value
-                    for key, value in params.items()
-                }
-                return self._get(f"/tasks?{urlencode(shown)}")
-        raise ValueError(f"{method} is no operation of this client")
+        verb, path, asked, body = rest_call(method, params)
+        query = f"?{urlencode(asked)}" if asked else ""
+        content = dumped(body) if body is not None else None
+        headers = self._with_body if content is not None else self._headers
+        return Request(verb, self._base + path + query, headers, content, method)
 
-    def result(self, name: str, body: Any, number: int | None) -> Any:  # noqa: ARG002 - see `request`
-        if isinstance(body, dict) and "error" in body:
-            raise _stream_error(name, body["error"])
-        return body
+    def result(self, name: str, body: Any, request: Request) -> Any:  # noqa: ARG002 - see `request`
+        return rest_result(name, body)
 
-    def _post(self, path: str, body: dict[str, Any]) -> Request:
-        return Request("POST", self._base + path, self._with_body, _dumped(body))
 
-    def _get(self, path: str) -> Request:
-        return Request("GET", self._base + path, self._headers, None)
+def rest_call(
+    method: str, params: dict[str, Any]
+) -> tuple[str, str, dict[str, Any], dict[str, Any] | None]:
+    """Return HTTP method, path below the interface's address, query, and JSON body of an operation.
+
+    Raises:
+        AgentRefusedError: If A2A 1.0 has no such operation.
+    """
+    task = quote(str(params.get("id", "")), safe="")
+    match method:
+        case "SendMessage":
+            return "POST", "/message:send", {}, params
+        case "SendStreamingMessage":
+            return "POST", "/message:stream", {}, params
+        case "GetTask":
+            return "GET", f"/tasks/{task}", _but(params, "id"), None
+        case "SubscribeToTask":
+            return "GET", f"/tasks/{task}:subscribe", {}, None
+        case "CancelTask":
+            return (
+                "POST",
+                f"/tasks/{task}:cancel",
+                {},
+                {k: v for k, v in params.items() if k != "id"},
+            )
+        case "ListTasks":
+            return "GET", "/tasks", _but(params), None
+        case "GetExtendedAgentCard":
+            return "GET", "/extendedAgentCard", {}, None
+    return _push_call(method, params)
+
+
+def _push_call(
+    method: str, params: dict[str, Any]
+) -> tuple[str, str, dict[str, Any], dict[str, Any] | None]:
+    configs = f"/tasks/{quote(str(params.get('taskId', '')), safe='')}/pushNotificationConfigs"
+    one = f"{configs}/{quote(str(params.get('id', '')), safe='')}"
+    match method:
+        case "CreateTaskPushNotificationConfig":
+            return "POST", configs, {}, params
+        case "GetTaskPushNotificationConfig":
+            return "GET", one, {}, None
+        case "ListTaskPushNotificationConfigs":
+            return "GET", configs, _but(params, "taskId"), None
+        case "DeleteTaskPushNotificationConfig":
+            return "DELETE", one, {}, None
+    raise AgentRefusedError(
+        f"A2A 1.0 has no operation {method[:80]}", a2a_code="UNSUPPORTED_OPERATION"
+    )
+
+
+def rest_result(name: str, body: Any) -> Any:
+    """Raises AgentError if the body, or the event of a stream, is an error."""
+    if isinstance(body, dict) and "error" in body:
+        raise _stream_error(name, body["error"])
+    return body
+
+
+def _but(params: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The other parameters, as a query has them."""
+    return {
+        key: str(value).lower() if isinstance(value, bool) else value
+        for key, value in params.items()
+        if key not in names
+    }
 
 
 def _stream_error(name: str, error: Any) -> AgentError:
@@ -162,6 +194,6 @@ def _stream_error(name: str, error: Any) -> AgentError:
     return from_http(name, from_status, retry_after=None, body={"error": error})
 
 
-def _dumped(body: Any) -> bytes:
+def dumped(body: Any) -> bytes:
     """Raises ValueError on NaN: our own defect, found before anything is sent."""
     return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()

@@ -1,36 +1,39 @@
-"""Calling an agent of any vendor over A2A 1.0.
+"""Calling an agent of any vendor over A2A.
 
 Every failure is one of `parley_wire.agent_errors`; what an agent sends is bounded, strict JSON and of
-the shape that A2A names before the caller sees it.
+the shape that A2A names before the caller sees it. Operations are those of A2A 1.0, whatever the
+agent speaks: `parley_wire.transport` says what we speak.
 """
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
-from typing import Any, Final, TypeAlias, cast
+from contextlib import aclosing
+from typing import Any, Final, TypeAlias
 
 import httpx
-from a2a.types import Message, Task, TaskArtifactUpdateEvent, TaskStatusUpdateEvent
-from google.protobuf.json_format import MessageToDict
-from parley_cards import strict_json
-from parley_cards.card import MAX_CARD_BYTES, Card, load_card
-from parley_cards.errors import ParleyError
-
-from parley_wire.agent_errors import (
-    AgentConnectionLostError,
-    AgentError,
-    AgentProtocolError,
-    AgentUnreachableError,
-    from_http,
+from a2a.types import (
+    Message,
+    Task,
+    TaskArtifactUpdateEvent,
+    TaskPushNotificationConfig,
+    TaskStatusUpdateEvent,
 )
-from parley_wire.bindings import Binding, Request, binding_of
+from google.protobuf.json_format import MessageToDict
+from parley_cards.card import MAX_CARD_BYTES, Card, load_card
+
+from parley_wire.bindings import Request
 from parley_wire.errors import UnsupportedAgentError
-from parley_wire.events import event_of, send_result, task_of, tasks_page
-from parley_wire.http import CONNECT_TIMEOUT_S, exchange
-from parley_wire.sse import SseParser
+from parley_wire.events import (
+    event_of,
+    push_config_of,
+    push_configs_of,
+    send_result,
+    task_of,
+    tasks_page,
+)
+from parley_wire.http_transport import body_of, opened
+from parley_wire.transport import Transport, transport_of
 
 Event: TypeAlias = Task | Message | TaskStatusUpdateEvent | TaskArtifactUpdateEvent
 
@@ -38,16 +41,13 @@ MAX_BYTES: Final = 8 * 1_048_576
 MAX_PAGES: Final = 20
 PAGE_SIZE: Final = 50
 CARD_PATH: Final = "/.well-known/agent-card.json"
-_MAX_ERROR_BYTES: Final = 65_536
-_LAST_WORD_S: Final = 0.05
-"""How long a server may take to end a stream after its last event, to save its connection."""
 
 
 class AgentClient:
     """One agent, addressed as its card says: the first interface that we speak.
 
     Args:
-        card: JSONRPC or HTTP+JSON in version 1.0.
+        card: Of the agent.
         http: From `open_http`; shared between clients, closed by its owner.
         token: Sent as bearer token, to this agent only.
         max_bytes: Of one response, or of one event of a stream.
@@ -66,31 +66,37 @@ class AgentClient:
     ) -> None:
         self.card = card
         self._name = card.name[:80]
-        self._http = http
-        self._max_bytes = max_bytes
-        self._binding: Binding = binding_of(card, token=token)
-        self._ids = itertools.count(1)
+        self._transport: Transport = transport_of(card, http, token=token, max_bytes=max_bytes)
 
     async def send(
-        self, message: Message | Mapping[str, Any], *, return_immediately: bool = True
+        self,
+        message: Message | Mapping[str, Any],
+        *,
+        return_immediately: bool = True,
+        push: Mapping[str, Any] | None = None,
     ) -> Task | Message:
         """Send one message.
 
         Args:
             message: As protobuf, or as the JSON of A2A, which saves two conversions.
             return_immediately: False waits until the task is terminal or interrupted.
+            push: A webhook for the task, as in `create_push_config` without its id.
 
         Raises:
             AgentError: See `parley_wire.agent_errors`.
         """
-        params = {
-            "message": _json(message),
-            "configuration": {"returnImmediately": return_immediately},
-        }
+        configuration: dict[str, Any] = {"returnImmediately": return_immediately}
+        if push is not None:
+            configuration["taskPushNotificationConfig"] = dict(push)
+        params = {"message": _json(message), "configuration": configuration}
         return send_result(self._name, await self.call("SendMessage", params))
 
     def send_streaming(
-        self, message: Message | Mapping[str, Any], *, idle_timeout_s: float = 60
+        self,
+        message: Message | Mapping[str, Any],
+        *,
+        idle_timeout_s: float = 60,
+        push: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[Event]:
         """Send one message and yield what happens, the task first.
 
@@ -99,15 +105,16 @@ class AgentClient:
         Args:
             message: As protobuf, or as the JSON of A2A.
             idle_timeout_s: Longest silence, pings included.
+            push: See `send`.
 
         Raises:
             AgentError: See `parley_wire.agent_errors`; also in the middle of the stream.
         """
-        params = {
-            "message": _json(message),
-            # We know what we said; without it the first event is small.
-            "configuration": {"historyLength": 0},
-        }
+        # We know what we said; without it the first event is small.
+        configuration: dict[str, Any] = {"historyLength": 0}
+        if push is not None:
+            configuration["taskPushNotificationConfig"] = dict(push)
+        params = {"message": _json(message), "configuration": configuration}
         return self.stream("SendStreamingMessage", params, idle_timeout_s)
 
     def subscribe(self, task_id: str, *, idle_timeout_s: float = 60) -> AsyncIterator[Event]:
@@ -141,17 +148,41 @@ class AgentClient:
         """Raises: TaskUnknownError, AgentRefusedError with `TASK_NOT_CANCELABLE`, and the others."""
         return task_of(self._name, await self.call("CancelTask", {"id": task_id}))
 
+    async def create_push_config(self, config: Mapping[str, Any]) -> TaskPushNotificationConfig:
+        """Have the agent post what happens to a task to a webhook.
+
+        Args:
+            config: The JSON of a TaskPushNotificationConfig: `{taskId, url, token?, id?,
+                authentication?: {scheme, credentials}}`.
+
+        Raises:
+            AgentError: See `parley_wire.agent_errors`; AgentRefusedError with
+                `PUSH_NOTIFICATION_NOT_SUPPORTED` from an agent that cannot.
+        """
+        result = await self.call("CreateTaskPushNotificationConfig", dict(config))
+        return push_config_of(self._name, result)
+
+    async def get_push_config(self, task_id: str, config_id: str) -> TaskPushNotificationConfig:
+        params = {"taskId": task_id, "id": config_id}
+        result = await self.call("GetTaskPushNotificationConfig", params)
+        return push_config_of(self._name, result)
+
+    async def list_push_configs(self, task_id: str) -> list[TaskPushNotificationConfig]:
+        """Return the first page, which for all that we know of is all."""
+        result = await self.call("ListTaskPushNotificationConfigs", {"taskId": task_id})
+        return push_configs_of(self._name, result)
+
+    async def delete_push_config(self, task_id: str, config_id: str) -> None:
+        params = {"taskId": task_id, "id": config_id}
+        await self.call("DeleteTaskPushNotificationConfig", params)
+
     async def call(self, method: str, params: dict[str, Any]) -> Any:
-        """Call any operation, named as in JSON-RPC; return its result as the agent wrote it.
+        """Call any operation, named as in JSON-RPC of A2A 1.0; return its result as A2A 1.0 has it.
 
         Raises:
             AgentError: See `parley_wire.agent_errors`.
-            ValueError: The agent speaks HTTP+JSON only, where we know fewer operations.
         """
-        request = self._binding.request(method, params, next(self._ids))
-        async with _opened(self._name, self._http, request) as response:
-            body = await _json_body(self._name, response, self._max_bytes)
-        return self._binding.result(self._name, body, request.id)
+        return await self._transport.call(method, params)
 
     async def stream(
         self, method: str, params: dict[str, Any], idle_timeout_s: float = 60
@@ -161,43 +192,15 @@ class AgentClient:
         Raises:
             AgentError: See `parley_wire.agent_errors`; also in the middle of the stream.
         """
-        request = self._binding.request(method, params, next(self._ids))
-        silence = httpx.Timeout(idle_timeout_s, connect=CONNECT_TIMEOUT_S)
-        seen = False
-        async with _opened(self._name, self._http, request, silence) as response:
-            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if kind != "text/event-stream":
-                # An error comes as plain JSON; so does the answer of an agent that cannot stream.
-                body = await _json_body(self._name, response, self._max_bytes)
-                yield event_of(self._name, self._binding.result(self._name, body, request.id))[0]
-                return
-            parser = SseParser(max_bytes=self._max_bytes)
-            async with aclosing(_chunks(response)) as chunks:
-                chunk = await anext(chunks, b"")
-                while chunk:
-                    following: bytes | None = None
-                    found = self._fed(parser, chunk)
-                    for place, data in enumerate(found, start=1):
-                        event, resting = self._event(data, request)
-                        if resting and place == len(found):
-                            # Whoever stops here would cost us the connection: see the end first.
-                            following = await _last_word(chunks)
-                        seen = True
-                        yield event
-                    chunk = await anext(chunks, b"") if following is None else following
-                self._fed(parser, b"")
-        if not seen:
-            raise AgentConnectionLostError(f"{self._name} ended the stream without an event")
+        async with aclosing(self._transport.stream(method, params, idle_timeout_s)) as events:
+            async for event in events:
+                yield event_of(self._name, event)
 
-    def _fed(self, parser: SseParser, chunk: bytes) -> list[bytes]:
-        try:
-            return parser.feed(chunk)
-        except ParleyError as exc:
-            raise AgentProtocolError(f"{self._name} sent an event that is too large") from exc
-
-    def _event(self, data: bytes, request: Request) -> tuple[Event, bool]:
-        body = _loads(self._name, data, self._max_bytes)
-        return event_of(self._name, self._binding.result(self._name, body, request.id))
+    def stream_json(
+        self, method: str, params: dict[str, Any], idle_timeout_s: float = 60
+    ) -> AsyncGenerator[Any]:
+        """`stream`, with each StreamResponse as the agent wrote it, until the agent ends it."""
+        return self._transport.stream(method, params, idle_timeout_s, to_end=True)
 
 
 async def fetch_card(
@@ -226,81 +229,10 @@ async def fetch_card(
     if not url.path.endswith(".json"):
         url = url.copy_with(path=url.path.rstrip("/") + CARD_PATH, query=None, fragment=None)
     name = f"the agent at {url.host}:{url.port or url.scheme}"
-    request = Request("GET", str(url), {"accept": "application/json", "a2a-version": "1.0"}, None)
-    async with _opened(name, http, request) as response:
-        return load_card(await _body(name, response, max_bytes))
-
-
-@asynccontextmanager
-async def _opened(
-    name: str, http: httpx.AsyncClient, request: Request, silence: httpx.Timeout | None = None
-) -> AsyncGenerator[httpx.Response]:
-    """Send a request and yield its 2xx response; classes every failure, also of reading it."""
-    try:
-        async with exchange(
-            http,
-            request.method,
-            request.url,
-            headers=request.headers,
-            content=request.content,
-            timeout=silence if silence is not None else http.timeout,
-        ) as response:
-            if not response.is_success:
-                raise await _failure(name, response)
-            yield response
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
-        raise AgentUnreachableError(f"{name} could not be reached: {exc}") from exc
-    except (httpx.UnsupportedProtocol, httpx.InvalidURL) as exc:
-        raise UnsupportedAgentError(f"{name} has an address that cannot be used: {exc}") from exc
-    except httpx.RemoteProtocolError as exc:
-        raise AgentProtocolError(f"{name} did not answer in HTTP: {exc}") from exc
-    except httpx.TransportError as exc:
-        raise AgentConnectionLostError(f"the answer of {name} was lost: {exc}") from exc
-
-
-async def _failure(name: str, response: httpx.Response) -> AgentError:
-    try:
-        body = strict_json.loads(await _body(name, response, _MAX_ERROR_BYTES))
-    except (ParleyError, httpx.TransportError):
-        body = None
-    retry_after = response.headers.get("retry-after")
-    return from_http(name, response.status_code, retry_after=retry_after, body=body)
-
-
-async def _body(name: str, response: httpx.Response, max_bytes: int) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async with aclosing(_chunks(response)) as raw:
-        async for chunk in raw:
-            size += len(chunk)
-            if size > max_bytes:
-                raise AgentProtocolError(f"{name} answered with more than {max_bytes} bytes")
-            chunks.append(chunk)
-    return b"".join(chunks)
-
-
-async def _json_body(name: str, response: httpx.Response, max_bytes: int) -> Any:
-    return _loads(name, await _body(name, response, max_bytes), max_bytes)
-
-
-def _loads(name: str, raw: bytes, max_bytes: int) -> Any:
-    try:
-        return strict_json.loads(raw, max_bytes=max_bytes)
-    except ParleyError as exc:
-        raise AgentProtocolError(f"{name} did not answer in JSON: {exc.message}") from exc
-
-
-def _chunks(response: httpx.Response) -> AsyncGenerator[bytes]:
-    return cast("AsyncGenerator[bytes]", response.aiter_raw())
-
-
-async def _last_word(chunks: AsyncGenerator[bytes]) -> bytes:
-    """Read on after the last event that is expected: mostly the end, which frees the connection."""
-    try:
-        async with asyncio.timeout(_LAST_WORD_S):
-            return await anext(chunks, b"")
-    except (TimeoutError, httpx.TransportError):
-        return b""
+    headers = {"accept": "application/json", "a2a-version": "1.0"}
+    request = Request("GET", str(url), headers, None, "GetAgentCard")
+    async with opened(name, http, request) as response:
+        return load_card(await body_of(name, response, max_bytes))
 
 
 def _json(message: Message | Mapping[str, Any]) -> Mapping[str, Any]:

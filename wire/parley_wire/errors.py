@@ -4,6 +4,8 @@
 
     WireError
     ├── DatabaseUnusableError   503 database_unusable
+    │   └── DatabaseUnreachableError 503 database_unreachable
+    ├── UnstorableTextError     400 unstorable_text
     ├── UnauthorizedError       401 unauthenticated
     ├── BodyTooLargeError       413 body_too_large
     ├── UnsupportedAgentError   422 unsupported_agent
@@ -24,10 +26,26 @@ class WireError(ParleyError):
 
 
 class DatabaseUnusableError(WireError):
-    """The database file cannot be used by this version, or was closed."""
+    """The database cannot be used by this version, or was closed."""
 
     code: ClassVar[str] = "database_unusable"
     kind: ClassVar[Kind] = Kind.UNAVAILABLE
+
+
+class DatabaseUnreachableError(DatabaseUnusableError):
+    """The database server did not answer for too long."""
+
+    code: ClassVar[str] = "database_unreachable"
+
+
+class UnstorableTextError(WireError):
+    """Postgres stores every text but one with the character U+0000."""
+
+    code: ClassVar[str] = "unstorable_text"
+    kind: ClassVar[Kind] = Kind.INVALID
+
+    def __init__(self) -> None:
+        super().__init__("a text with the character U+0000 cannot be stored; send it without")
 
 
 class UnauthorizedError(WireError):

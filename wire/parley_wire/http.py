@@ -38,6 +38,8 @@ if TYPE_CHECKING:
         Sequence,
     )
 
+    from parley_wire.grpc_channels import GrpcChannels
+
 CONNECT_TIMEOUT_S: Final = 5.0
 KEEP_ALIVE_S: Final = 4.0
 """Below every server's (ours: 65 s), so that we never write to a connection that is being closed."""
@@ -110,6 +112,15 @@ async def exchange(
         await response.aclose()
 
 
+def grpc_channels(http: httpx.AsyncClient) -> GrpcChannels | None:
+    """Return the gRPC connections that go and end with a client of `open_http`.
+
+    None for any other client: what it does on the way of a request, gRPC would go around.
+    """
+    transport = http.transport if isinstance(http, _Client) else None
+    return transport.grpc_channels() if isinstance(transport, _Transport) else None
+
+
 class _Client(httpx.AsyncClient):
     @property
     def transport(self) -> httpx.AsyncBaseTransport:
@@ -122,6 +133,7 @@ class _Transport(httpx.AsyncBaseTransport):
     def __init__(self, addresses: Addresses | None = None) -> None:
         self._addresses = addresses
         self._session: aiohttp.ClientSession | None = None
+        self._channels: GrpcChannels | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         session = self._session or self._open()
@@ -160,6 +172,17 @@ class _Transport(httpx.AsyncBaseTransport):
         if self._session is not None:
             await self._session.close()
             self._session = None
+        if self._channels is not None:
+            await self._channels.aclose()
+            self._channels = None
+
+    def grpc_channels(self) -> GrpcChannels:
+        if self._channels is None:
+            # Imported when it is needed: gRPC costs a start 60 ms.
+            from parley_wire.grpc_channels import GrpcChannels  # noqa: PLC0415
+
+            self._channels = GrpcChannels(self._addresses)
+        return self._channels
 
     def _open(self) -> aiohttp.ClientSession:
         resolver = None if self._addresses is None else _Resolver(self._addresses)

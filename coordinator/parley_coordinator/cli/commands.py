@@ -62,12 +62,23 @@ def up(
     workflows: Annotated[
         Path | None, typer.Option(help="Folder of NAME/workflow.yaml; default: found.")
     ] = None,
+    database_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="PARLEY_DATABASE_URL",
+            show_envvar=False,
+            help="SQLite or Postgres for the coordinator; default: a file in the home.",
+        ),
+    ] = None,
 ) -> None:
     """Start a mesh on this machine and keep it running until Ctrl-C."""
     from parley_coordinator.cli.mesh import open_mesh
     from parley_coordinator.cli.up import run_mesh
 
-    run_mesh(open_mesh(home, port_base=port_base, workflows=workflows))
+    mesh = open_mesh(
+        home, port_base=port_base, workflows=workflows, database_url=database_url or None
+    )
+    run_mesh(mesh)
 
 
 @app.command("run")
@@ -130,6 +141,10 @@ def runs(
     ] = None,
     workflow: Annotated[str | None, typer.Option(help="Only of this workflow.")] = None,
     state: Annotated[StateName | None, typer.Option(help="Only in this state.")] = None,
+    *,
+    stuck: Annotated[
+        bool, typer.Option("--stuck", help="Only those that do not get on without somebody.")
+    ] = False,
     limit: Limit = 20,
     output: Output = Format.TABLE,
     role: As = "operator",
@@ -147,6 +162,7 @@ def runs(
                 coordinator,
                 workflow=workflow,
                 state=state,
+                stuck=stuck,
                 limit=limit,
                 as_json=output is Format.JSON,
             )
@@ -287,6 +303,53 @@ def cancel(
 
     with _coordinator(url, home, role) as coordinator:
         listing.cancel_run(coordinator, run_id, reason=reason, as_json=output is Format.JSON)
+
+
+@app.command()
+def repair(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", callback=_an_id)],
+    reason: Annotated[str, typer.Option(help="Why; kept with both runs.")],
+    step: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="Step to go on from, by name or path; default: where it stopped."
+        ),
+    ] = None,
+    arguments: Annotated[
+        str | None,
+        typer.Option(help="JSON file: with what the agent is called instead; - is stdin."),
+    ] = None,
+    output_file: Annotated[
+        str | None,
+        typer.Option("--result", help="JSON file: the output of a step that is skipped."),
+    ] = None,
+    input_file: Annotated[
+        str | None, typer.Option("--input", help="JSON file: start over with this input.")
+    ] = None,
+    *,
+    skip: Annotated[bool, typer.Option("--skip", help="Go on past the step.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Repeat also what had an effect, or may have had one.")
+    ] = False,
+    output: Output = Format.TABLE,
+    role: As = "operator",
+    home: Home = Path(DEFAULT_HOME),
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Have a new run go on for one that faulted or was cancelled; what was done is not repeated."""
+    from parley_coordinator.cli import repairing
+
+    body = repairing.request(
+        reason,
+        step=step,
+        skip=skip,
+        again=again,
+        arguments=arguments,
+        output=output_file,
+        given=input_file,
+    )
+    with _coordinator(url, home, role) as coordinator:
+        repairing.repair(coordinator, run_id, body, as_json=output is Format.JSON)
 
 
 def _coordinator(url: str, home: Path, role: str) -> Coordinator:

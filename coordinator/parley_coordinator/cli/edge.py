@@ -9,8 +9,8 @@ from typing import Final, NoReturn
 
 from parley_cards.errors import ParleyError
 
+from parley_coordinator.cli.doctor_commands import app
 from parley_coordinator.cli.errors import CommandError
-from parley_coordinator.cli.workflow_commands import app
 
 _PIPE_CLOSED: Final = 141
 """As a shell shows a process that SIGPIPE has ended."""

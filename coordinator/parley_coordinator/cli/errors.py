@@ -11,6 +11,8 @@
     ├── UndecidedError    2 not_confirmed
     ├── FindingsError     1 findings
     ├── CasesFailedError  1 cases_failed
+    ├── ProblemsError     1 problems
+    ├── ScenariosFailedError 1 scenarios_failed
     └── RunFailedError    8 run_failed
 """
 
@@ -90,6 +92,27 @@ class CasesFailedError(CommandError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code="cases_failed", exit_status=1)
+
+
+class ProblemsError(CommandError):
+    """This installation was examined, and something does not work.
+
+    Args:
+        count: Of problems.
+    """
+
+    def __init__(self, count: int) -> None:
+        words = "there is 1 problem" if count == 1 else f"there are {count} problems"
+        super().__init__(
+            f"{words}; the lines below the table say what to do", code="problems", exit_status=1
+        )
+
+
+class ScenariosFailedError(CommandError):
+    """An orchestrator was tortured, and did not do all that is expected."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="scenarios_failed", exit_status=1)
 
 
 class RunFailedError(CommandError):

@@ -22,7 +22,7 @@ from parley_coordinator.cli.output import (
 from parley_coordinator.cli.why import waits_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from parley_coordinator.cli.client import Coordinator
 
@@ -32,10 +32,12 @@ def list_runs(
     *,
     workflow: str | None,
     state: str | None,
+    stuck: bool,
     limit: int,
     as_json: bool,
 ) -> None:
-    found = coordinator.entries("runs", limit=limit, workflow=workflow, state=state)
+    filters = {"stuck": "true"} if stuck else {}
+    found = coordinator.entries("runs", limit=limit, workflow=workflow, state=state, **filters)
     if as_json:
         print_json(found)
         return
@@ -105,8 +107,28 @@ def cancel_run(coordinator: Coordinator, run_id: str, *, reason: str, as_json: b
     run = coordinator.post("v1", "runs", f"{run_id}:cancel", body={"reason": reason})
     if as_json:
         print_json(run)
-    else:
-        print_run(run)
+        return
+    print_run(run)
+    if run["effects"]:
+        console().print(text("what it leaves behind at others:"))
+        print_effects(run["effects"])
+
+
+def print_effects(effects: Sequence[dict[str, Any]]) -> None:
+    print_table(
+        ["Step", "Agent", "TASK", "State", "What came of it"],
+        [
+            [
+                text(each["title"]),
+                text(each["agent"]),
+                text(each["task"]),
+                state(each["state"]),
+                text(each["said"]),
+            ]
+            for each in effects
+        ],
+        empty="nothing",
+    )
 
 
 def list_agents(
@@ -119,7 +141,8 @@ def list_agents(
     cells: dict[str, Callable[[dict[str, Any]], Text]] = {
         "AGENT": lambda agent: text(agent["name"]),
         "Version": lambda agent: text(agent["version"]),
-        "Health": lambda agent: state(agent["health"]),
+        "Health": _health,
+        "Calls": lambda agent: text(f"{agent['load']['inFlight']}/{agent['load']['limit']}"),
         "Skills": lambda agent: text(
             "\n".join(f"{each['id']}:{each['version']}" for each in agent["skills"])
         ),
@@ -127,12 +150,21 @@ def list_agents(
         "Address": lambda agent: text(agent["url"]),
     }
     if narrow():
-        del cells["Version"], cells["Lease until"]
+        del cells["Version"], cells["Lease until"], cells["Calls"]
     print_table(
         list(cells),
         [[cell(agent) for cell in cells.values()] for agent in found],
         empty="no agents",
     )
+
+
+def _health(agent: dict[str, Any]) -> Text:
+    """Return what the registry says, and whether the coordinator leaves the agent alone."""
+    shown = state(agent["health"])
+    breaker = str(agent["load"]["breaker"])
+    if breaker != "closed":
+        shown.append(f" (breaker {clean(breaker)})", "red")
+    return shown
 
 
 def list_schedules(coordinator: Coordinator, *, as_json: bool) -> None:

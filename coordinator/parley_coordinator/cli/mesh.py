@@ -53,6 +53,8 @@ class Mesh:
     """What the ERP starts with; None: the samples of the invoice workflow."""
     pace_s: float = 0.0
     """Least duration of each agent's step; for demonstrations and drills."""
+    database_url: str | None = None
+    """Of the coordinator; None: a file in the home."""
 
     @property
     def policy(self) -> Path:
@@ -67,7 +69,10 @@ class Mesh:
 
     def children(self, environ: Mapping[str, str] | None = None) -> list[Child]:
         """Return the processes; the coordinator last, because it needs the others."""
-        env = {"PARLEY_POLICY": str(self.policy)} | child_environment(environ)
+        env = {
+            "PARLEY_POLICY": str(self.policy),
+            "PARLEY_WEBHOOKS": f"{_LOOPBACK}:{self.port('coordinator')}",
+        } | child_environment(environ)
         env |= {
             "PARLEY_HOME": str(self.home),
             "PARLEY_MESH_TOKEN": self.token,
@@ -77,13 +82,16 @@ class Mesh:
             "PYTHONSAFEPATH": "1",
         }
 
+        # A password on a command line is seen by everybody on the machine.
+        database = {"PARLEY_DATABASE_URL": self.database_url} if self.database_url else {}
+
         def child(name: str, module: str, *words: str, after: tuple[str, ...] = ()) -> Child:
             where = ("--port", str(self.port(name)), "--home", str(self.home))
             return Child(
                 name=name,
                 argv=(sys.executable, "-m", module, *words, *where),
                 url=self.url(name),
-                env=env,
+                env=env | (database if name == "coordinator" else {}),
                 after=after,
             )
 
@@ -171,6 +179,7 @@ def open_mesh(
     workflows: Path | None = None,
     seed: Path | None = None,
     pace_s: float = 0.0,
+    database_url: str | None = None,
 ) -> Mesh:
     """Prepare a mesh in `home`: the directory, readable by its owner only, and the shared token.
 
@@ -193,6 +202,7 @@ def open_mesh(
         port_base=port_base,
         seed=seed,
         pace_s=pace_s,
+        database_url=database_url,
     )
 
 

@@ -44,10 +44,7 @@ def read_input(file: str | None, fields: Sequence[str]) -> Any:
     """
     given: Any = {}
     if file is not None:
-        try:
-            given = strict_json.loads(_bytes(file))
-        except ParleyError as exc:
-            raise UsageError(f"{file}: {exc.message}") from exc
+        given = read_json(file)
     elif not fields:
         raise UsageError("give the input: --input FILE.json, or --set key=value")
     for field in fields:
@@ -58,6 +55,18 @@ def read_input(file: str | None, fields: Sequence[str]) -> Any:
             raise UsageError("--set adds to an object, and the input file holds something else")
         given[name] = _text(value[1:]) if value.startswith("@") else value
     return given
+
+
+def read_json(file: str) -> Any:
+    """Return what a JSON file holds; `-` is stdin.
+
+    Raises:
+        UsageError: If it cannot be read, or is not JSON.
+    """
+    try:
+        return strict_json.loads(_bytes(file))
+    except ParleyError as exc:
+        raise UsageError(f"{file}: {exc.message}") from exc
 
 
 def start(

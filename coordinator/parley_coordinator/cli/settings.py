@@ -1,13 +1,14 @@
 """What the command line is told by its environment; the only place of it that reads it.
 
-=================  ==========================  ====================================================
-variable           default                     meaning
-=================  ==========================  ====================================================
-PARLEY_HOME        `.parley`                   directory of the databases and of `tokens.json`
-PARLEY_URL         `http://127.0.0.1:8420`     the coordinator that commands talk to
-PARLEY_TOKEN       none                        token to send instead of one from `tokens.json`
-PARLEY_MESH_TOKEN  made, kept in `mesh-token`  what the processes that `parley up` starts share
-=================  ==========================  ====================================================
+===================  ==========================  ====================================================
+variable             default                     meaning
+===================  ==========================  ====================================================
+PARLEY_HOME          `.parley`                   directory of the databases and of `tokens.json`
+PARLEY_URL           `http://127.0.0.1:8420`     the coordinator that commands talk to
+PARLEY_TOKEN         none                        token to send instead of one from `tokens.json`
+PARLEY_DATABASE_URL  a file in the home          where `parley up` has the coordinator keep its runs
+PARLEY_MESH_TOKEN    made, kept in `mesh-token`  what the processes that `parley up` starts share
+===================  ==========================  ====================================================
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ DEFAULT_URL: Final = "http://127.0.0.1:8420"
 
 _NOT_INHERITED: Final = frozenset(
     {"PARLEY_HOST", "PARLEY_PORT", "PARLEY_PUBLIC_URL", "PARLEY_REGISTRY_URL"}
-    | {"PARLEY_URL", "PARLEY_TOKEN"}
+    | {"PARLEY_URL", "PARLEY_TOKEN", "PARLEY_DATABASE_URL"}
 )
-"""Of one process; a child of `parley up` is told these on its command line."""
+"""Of one process; a child of `parley up` is told what it needs of these."""
 
 
 def token(environ: Mapping[str, str] | None = None) -> str | None:

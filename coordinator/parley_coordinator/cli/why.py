@@ -91,7 +91,7 @@ def _step(step: dict[str, Any], *, every_value: bool) -> Iterator[RenderableType
         for part in _facts(facts):
             yield Padding(part, (0, 0, 0, _INDENT), expand=False)
     if step["agent"].get("name"):
-        yield from _agent(step["agent"])
+        yield from _agent(step["agent"], every_value=every_value)
     if step["person"].get("outcome"):
         yield from _person(step["person"])
 
@@ -180,7 +180,7 @@ def _cut(value: Any) -> str:
     return f"{shown[:_MAX_VALUE_CHARS]}... ({len(shown)} characters)"
 
 
-def _agent(agent: dict[str, Any]) -> Iterator[Table]:
+def _agent(agent: dict[str, Any], *, every_value: bool) -> Iterator[Table]:
     shown = f"{agent['name']} {agent.get('version', '')}".strip()
     if agent.get("skill"):
         shown += f", skill {agent['skill']}"
@@ -190,6 +190,8 @@ def _agent(agent: dict[str, Any]) -> Iterator[Table]:
     chosen = _chosen(agent.get("chosen"))
     if chosen:
         yield _labelled("chosen", text(chosen))
+    if every_value and agent.get("trace"):
+        yield _labelled("span", text(agent["trace"]))
 
 
 def _chosen(chosen: Any) -> str:

@@ -1,42 +1,43 @@
-"""One step, one agent, one task: a transaction on today's A2A (ADR-0005).
+"""One step, one task: a transaction on today's A2A (ADR-0005).
 
 The journal of a place tells how far it is::
 
-    intended   the agent, the message id and the context id; durable before the first byte leaves
-    sent       the agent's task id
-    relayed.N  the answer to its Nth question is about to be sent
-    resent.N   a person has ruled that it did not run, and the message is about to go out once more
-    observed   the output, checked against the skill's schema
-    failed     the error, final for this attempt (written by the engine)
+    intended    the agent, the message id and the context id; durable before the first byte leaves
+    declined.N  it is certain that the Nth agent has begun nothing; intended.2 and so on follow it
+    waited.N    the step waited for its turn at an agent
+    sent        the agent's task id
+    push.N      a webhook that the agent is asked to post to, see `pushing`
+    relayed.N   the answer to its Nth question is about to be sent
+    resent.N    a person has ruled that it did not run, and the message is about to go out once more
+    spent       what the agent reports to have used up
+    observed    the output, checked against the skill's schema
+    failed      the error, final for this attempt (written by the engine)
 
-A message goes out a second time only when that is known to be harmless: the agent de-duplicates, or
-the skill is idempotent. Otherwise what cannot be found out is `Uncertain`, and a person decides.
+A message goes out a second time only when that is known to be harmless: nobody has begun, the agent
+de-duplicates, or the skill is idempotent. To another agent it goes only if nobody has begun. Otherwise
+what cannot be found out is `Uncertain`, and a person decides.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from a2a.types import Message, Task, TaskState
-from parley_cards.errors import ParleyError
+from a2a.types import Message, Task
 
-from parley_coordinator.delegation import results
-from parley_coordinator.delegation.conversation import Conversation, ForeignTaskError
-from parley_coordinator.delegation.exchange import (
-    Answer,
-    Asked,
-    Exchange,
-    Output,
-    Result,
-    Working,
-    message_id,
-    pause,
-    uncertain,
-)
-from parley_coordinator.workflow.errors import NO_RESULT, Standard, WorkflowError
+from parley_coordinator.delegation import intents
+from parley_coordinator.delegation.cancelling import cancel
+from parley_coordinator.delegation.concluding import conclude
+from parley_coordinator.delegation.conversation import Conversation
+from parley_coordinator.delegation.exchange import Exchange, unreachable
+from parley_coordinator.delegation.guarded import GuardedClient
+from parley_coordinator.delegation.outcomes import Answer, Asked, Declined, Result, Working
+from parley_coordinator.delegation.placing import Placed, Placing
+from parley_coordinator.delegation.pushing import rarely
+from parley_coordinator.workflow.errors import Standard, WorkflowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,17 +45,32 @@ if TYPE_CHECKING:
     from parley_cards.card import Card
     from parley_wire.client import AgentClient
 
-    from parley_coordinator.delegation.routing import Choice, Routing
+    from parley_coordinator.delegation.gates import Gates
+    from parley_coordinator.delegation.pushing import Webhooks
+    from parley_coordinator.delegation.routing import Routing
+    from parley_coordinator.delegation.terms import Terms
     from parley_coordinator.model import Place
     from parley_coordinator.store.log import RunLog
     from parley_coordinator.workflow.effects import Call
 
 logger = logging.getLogger(__name__)
 
-CANCEL_S: Final = 10.0
-"""So long is an agent asked to cancel a task before that is given up."""
-TRANSIENT_CODES: Final = frozenset({"system_unavailable"})
-"""Failures of a Parley agent that pass: with an idempotent skill, a workflow may try again."""
+LONGEST_SILENCE_S: Final = 15.0
+ONWARD: Final = timedelta(seconds=2)
+"""When to look again for a step that has not begun, and ran out of time in memory."""
+
+
+@dataclass(slots=True)
+class _Under:
+    """How far one look has got when its time in memory is over."""
+
+    agent: str = ""
+    waits_for: str = ""
+    placed: Placed | None = None
+    exchange: Exchange | None = None
+
+    def heard(self, agent: str, waits_for: str) -> None:
+        self.agent, self.waits_for = agent, waits_for
 
 
 class Delegation:
@@ -62,15 +78,29 @@ class Delegation:
 
     Args:
         connect: A client for the agent with this card; clients share one connection pool.
+        terms: Of what is passed on.
+        webhooks: Where agents tell that a task goes on.
         patience: How long one advance keeps a step in memory before the run parks.
+        draw: Random numbers from 0 to 1, evenly distributed.
     """
 
     def __init__(
-        self, routing: Routing, connect: Callable[[Card], AgentClient], *, patience: timedelta
+        self,
+        routing: Routing,
+        gates: Gates,
+        connect: Callable[[Card], AgentClient],
+        *,
+        terms: Terms,
+        webhooks: Webhooks,
+        patience: timedelta,
+        draw: Callable[[], float],
     ) -> None:
         self._routing = routing
         self._connect = connect
+        self._placing = Placing(routing, gates, connect, terms)
+        self._webhooks = webhooks
         self._patience = patience
+        self._draw = draw
 
     async def perform(
         self, call: Call, log: RunLog, answer: Answer | None = None, *, resend: int = 0
@@ -84,187 +114,132 @@ class Delegation:
         Raises:
             WorkflowError: The call has failed for good; the caller journals it.
         """
-        first = log.recall(call.place, "intended") is None
-        chosen = await self._intend(call, log)
-        if chosen is None:
-            return await self._agent_missing(call, log)
-        choice, client = chosen
         left = self._patience
         if call.deadline is not None:
             left = min(left, call.deadline - log.now())
             if left <= timedelta(0):
-                raise await self._overdue(call, log, choice)
-        exchange = Exchange(call, log, choice, self._conversation(client, choice, log, call.place))
-        anew = bool(resend) and log.recall(call.place, f"resent.{resend}") is None
-        if anew:
-            await log.append(call.place, f"resent.{resend}", {}, exclusive=True)
-        self._routing.busy(choice.card.name, +1)
+                raise await self._overdue(call, log)
+        under = _Under()
         try:
             async with asyncio.timeout(left.total_seconds()):
-                reply = await exchange.carry_on(answer, first=first, anew=anew)
+                return await self._carry(call, log, answer, resend, under)
         except TimeoutError:
             await log.flush()
             if call.deadline is not None and log.now() >= call.deadline:
-                raise await self._overdue(call, log, choice) from None
-            if exchange.never_began:
-                raise exchange.unreachable("it did not take the message in time") from None
-            return Working(choice.card.name, pause(log, call.place))
-        finally:
-            self._routing.busy(choice.card.name, -1)
-        if isinstance(reply, Task | Message):
-            return await self._conclude(call, log, choice, reply)
-        return reply
+                raise await self._overdue(call, log) from None
+        return await self._out_of_patience(call, log, under)
 
     async def cancel(self, log: RunLog, place: Place) -> str:
         """Cancel the task at a place, best effort; returns what came of it, in words."""
-        intended = log.recall(place, "intended")
-        if intended is None:
-            return "nothing was sent"
-        if "agent" not in intended.body:
-            more = "; its task may be running" if intended.body["traceable"] else ""
-            return f"what {intended.body['who']} was asked cannot be called back{more}"
-        name = str(intended.body["agent"]["name"])
-        try:
-            async with asyncio.timeout(CANCEL_S):
-                choice = await self._routing.named(name, str(intended.body["skill"]))
-                if choice is None:
-                    return f"{name} is not in the registry any more; its task may be running"
-                client = self._connect(choice.card)
-                task_id = log.task_at(place)
-                if task_id is None:
-                    talk = self._conversation(client, choice, log, place)
-                    found = await talk.find(str(intended.body["message"]))
-                    if found is None:
-                        return f"{name} shows no task for it; it may be running"
-                    task_id = found.id
-                task = await client.cancel_task(task_id)
-        except (ParleyError, ForeignTaskError, TimeoutError) as exc:
-            return f"{name} could not cancel: {exc or 'no answer in time'}"
-        return results.state_name(task.status.state)
+        return await cancel(self._routing, self._connect, log, place)
 
-    def _conversation(
-        self, client: AgentClient, choice: Choice, log: RunLog, place: Place
-    ) -> Conversation:
-        context = message_id(log.run_id, place, "context")
-        return Conversation(client=client, card=choice.card, log=log, place=place, context=context)
-
-    async def _intend(self, call: Call, log: RunLog) -> tuple[Choice, AgentClient] | None:
-        """Return the agent of this place and a client for it; it is chosen once and durably.
-
-        None: it was chosen before, and cannot be spoken to now.
-        """
-        intended = log.recall(call.place, "intended")
-        if intended is not None:
-            name = str(intended.body["agent"]["name"])
-            try:
-                known = await self._routing.named(name, call.function)
-                return None if known is None else (known, self._connect(known.card))
-            except ParleyError as exc:
-                logger.warning("run %s waits for the registry: %s", log.run_id, exc.message)
-                return None
-        if call.deadline is not None and log.now() >= call.deadline:
-            raise _timeout(call, "before anything was sent")
-        choice = await self._routing.choose(call.function, call.version)
-        if choice.input_schema is not None:
-            problems = choice.input_schema.problems(call.arguments)
-            if problems:
-                raise WorkflowError(
-                    Standard.VALIDATION,
-                    f"the arguments do not fit {call.function}:{call.version}",
-                    "; ".join(problems),
-                    instance=call.place.path,
-                )
-        card = choice.card
-        try:
-            client = self._connect(card)
-        except ParleyError as exc:
-            raise WorkflowError(
-                Standard.CONFIGURATION, f"{card.name} cannot be spoken to", exc.message
-            ) from exc
-        await log.append(
-            call.place,
-            "intended",
-            {
-                "title": call.title,
-                "skill": call.function,
-                "version": call.version,
-                "agent": {
-                    "name": card.name,
-                    "version": card.version,
-                    "url": card.interfaces[0].url,
-                    "card": card.digest,
-                },
-                "chosen": choice.why,
-                **({"compensates": call.compensates} if call.compensates else {}),
-                "message": message_id(log.run_id, call.place),
-                "context": message_id(log.run_id, call.place, "context"),
-            },
-            exclusive=True,
-        )
-        return choice, client
-
-    async def _agent_missing(self, call: Call, log: RunLog) -> Working:
-        """The registry can't be asked for the agent, or has lost it: wait until the deadline."""
-        intended = log.recall(call.place, "intended")
-        name = "" if intended is None else str(intended.body["agent"]["name"])
-        if call.deadline is not None and log.now() >= call.deadline:
-            raise _timeout(call, f"{name} is not in the registry")
-        return Working(name, timedelta(seconds=5))
-
-    async def _conclude(
-        self, call: Call, log: RunLog, choice: Choice, reply: Task | Message
+    async def _carry(
+        self, call: Call, log: RunLog, answer: Answer | None, resend: int, under: _Under
     ) -> Result:
-        """Turn a terminal or interrupted task, or a bare message, into a result."""
-        name = choice.card.name
-        if isinstance(reply, Message):
-            return await self._observe(call, log, choice, results.values_of(reply.parts), "")
-        state = reply.status.state
-        if state in results.INTERRUPTED:
-            return Asked(name, reply.id, reply.context_id, results.question_of(reply.status))
-        if state == TaskState.TASK_STATE_COMPLETED:
-            return await self._observe(call, log, choice, results.output_of(reply), reply.id)
-        if state in results.TERMINAL:
-            code = results.status_code(reply.status)
-            said = results.status_text(reply.status) or "the agent gave no reason"
-            rejected = state == TaskState.TASK_STATE_REJECTED
-            away = code in TRANSIENT_CODES and choice.skill.idempotent
-            raise WorkflowError(
-                Standard.COMMUNICATION if away else Standard.RUNTIME,
-                f"{name} answered {results.state_name(state)}",
-                f"{code}: {said}" if code else said,
-                status=422 if rejected else 503 if away else 500,
-                instance=call.place.path,
-            )
-        why = f"the task is in {results.state_name(state)}"
-        return uncertain(log, call.place, choice, why)
+        """Go from agent to agent until one of them has the step, or none is left."""
+        anew = bool(resend) and log.recall(call.place, f"resent.{resend}") is None
+        while True:
+            placed = await self._placing.place(call, log, under.heard, anew=anew)
+            if not isinstance(placed, Placed):
+                return placed
+            under.placed = placed
+            try:
+                if anew:
+                    ruled = {"past": len(log.tasks_at(call.place))}
+                    await log.append(call.place, f"resent.{resend}", ruled, exclusive=True)
+                under.exchange = self._exchange(call, log, placed)
+                reply = await under.exchange.carry_on(answer, first=placed.first, anew=anew)
+            finally:
+                placed.leave()
+            if isinstance(reply, Declined):
+                parked = await self._declined(call, log, placed, reply, anew=anew)
+                if parked is not None:
+                    return parked
+                under.placed = under.exchange = None
+                continue
+            if isinstance(reply, Task | Message):
+                result = await conclude(call, log, placed.choice, reply)
+                if isinstance(result, Asked) and result.question.authorization:
+                    await self._told_by(placed, log, call.place)
+                return result
+            return reply
 
-    async def _observe(
-        self, call: Call, log: RunLog, choice: Choice, values: list[Any], task: str
-    ) -> Output:
-        """Accept the output, if there is one and it fits the skill's contract."""
-        problem = ""
-        if not values:
-            problem = "it has no artifact with data"
-        elif choice.output_schema is not None:
-            if len(values) > 1:
-                problem = f"it has {len(values)} results, the contract allows one"
-            else:
-                problem = "; ".join(choice.output_schema.problems(values[0]))
-        if problem:
-            raise WorkflowError(
-                Standard.RUNTIME,
-                f"{choice.card.name} completed {call.function} without a valid result",
-                problem,
-                status=NO_RESULT,
-                instance=call.place.path,
-            )
-        value = values[0] if len(values) == 1 else values
-        await log.append(call.place, "observed", {"output": value, "task": task})
-        return Output(value)
+    def _exchange(self, call: Call, log: RunLog, placed: Placed) -> Exchange:
+        card = placed.choice.card
+        talk = Conversation(
+            client=GuardedClient(placed.client, placed.gate.breaker, now=log.now),
+            card=card,
+            log=log,
+            place=call.place,
+            context=intents.message_id(log.run_id, call.place, "context"),
+            past=intents.past(log, call.place),
+            silence_s=min(LONGEST_SILENCE_S, self._patience.total_seconds() * 0.75),
+        )
+        return Exchange(
+            call,
+            log,
+            placed.choice,
+            talk,
+            leeway=placed.leeway,
+            draw=self._draw,
+        )
 
-    async def _overdue(self, call: Call, log: RunLog, choice: Choice) -> WorkflowError:
+    async def _declined(
+        self, call: Call, log: RunLog, placed: Placed, declined: Declined, *, anew: bool
+    ) -> Working | None:
+        """Write down that an agent has begun nothing; None: another one is there to be asked.
+
+        Raises:
+            WorkflowError: `communication`: there is none, and it was tried often enough.
+        """
+        name = placed.choice.card.name
+        if anew or (declined.spent and not placed.choice.others):
+            raise unreachable(call, name, declined.why)
+        number = intents.of(log, call.place).number
+        body = intents.refusal(call, placed.choice, declined)
+        await log.append(call.place, f"declined.{number}", body, exclusive=True)
+        if placed.choice.others:
+            logger.info("run %s goes elsewhere: %s", log.run_id, declined.why)
+            return None
+        return Working(name, timedelta(seconds=declined.pause_s))
+
+    async def _out_of_patience(self, call: Call, log: RunLog, under: _Under) -> Working:
+        """Its time in memory is over: leave the step to the journal."""
+        if under.placed is None:
+            if under.agent:
+                self._placing.note_wait(call, log, under.agent, under.waits_for, parked=True)
+            return Working(under.agent, self._placing.later(call, log))
+        name = under.placed.choice.card.name
+        if under.exchange is None or not under.exchange.never_began:
+            pause = intents.pause(log, call.place)
+            told = await self._told_by(under.placed, log, call.place)
+            return Working(name, rarely(pause) if told else pause)
+        if not under.placed.first:
+            # A person has ruled that it did not run, and it was not even taken now.
+            raise unreachable(call, name, "it did not take the message in time")
+        declined = Declined(
+            why=f"{name} did not take the message in time",
+            code="timeout",
+            pause_s=ONWARD.total_seconds(),
+            tries=under.exchange.tries,
+            spent=False,
+        )
+        number = intents.of(log, call.place).number
+        body = intents.refusal(call, under.placed.choice, declined)
+        await log.append(call.place, f"declined.{number}", body, exclusive=True)
+        return Working(name, ONWARD)
+
+    async def _told_by(self, placed: Placed, log: RunLog, place: Place) -> bool:
+        """Whether the agent will tell when the task goes on."""
+        return await self._webhooks.register(placed.client, placed.choice.card, log, place)
+
+    async def _overdue(self, call: Call, log: RunLog) -> WorkflowError:
+        known = intents.of(log, call.place)
+        if known.newest is None:
+            return _timeout(call, "before anything was sent")
+        name = known.newest.body["agent"]["name"]
         outcome = await self.cancel(log, call.place)
-        return _timeout(call, f"{choice.card.name} had not finished; its task: {outcome}")
+        return _timeout(call, f"{name} had not finished; its task: {outcome}")
 
 
 def _timeout(call: Call, detail: str) -> WorkflowError:

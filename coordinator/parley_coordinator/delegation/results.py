@@ -10,7 +10,7 @@ from google.protobuf.json_format import MessageToDict
 from parley_cards.extensions import DELEGATION, FORM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from parley_coordinator.model import Place
 
@@ -51,14 +51,20 @@ def delegation_message(
     version: str,
     run_id: str,
     place: Place,
+    contract: dict[str, Any],
 ) -> dict[str, Any]:
-    """Build the message that opens a task, as A2A's JSON: one data part, addressed to one skill."""
+    """Build the message that opens a task, as A2A's JSON: one data part, addressed to one skill.
+
+    Args:
+        contract: Of the call, as JSON; empty for an agent that does not know the extension.
+    """
     addressed = {
         "skill": skill,
         "version": version,
         "run": run_id,
         "path": place.path,
         "attempt": place.attempt,
+        **contract,
     }
     return {
         "messageId": message_id,
@@ -113,6 +119,15 @@ def status_code(status: TaskStatus) -> str:
         return ""
     code = MessageToDict(status.message.metadata).get("code", "")
     return code[:80] if isinstance(code, str) else ""
+
+
+def metadata_of(task: Task) -> Iterator[dict[str, Any]]:
+    """Where an agent may report beside its answer: the status message, the task, the artifacts."""
+    if task.status.HasField("message"):
+        yield MessageToDict(task.status.message.metadata)
+    yield MessageToDict(task.metadata)
+    for artifact in task.artifacts:
+        yield MessageToDict(artifact.metadata)
 
 
 def question_of(status: TaskStatus) -> Question:

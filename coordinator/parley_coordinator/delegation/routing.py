@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import contextlib
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from parley_cards.errors import ParleyError
+from parley_registry.client import UnknownAgentError
 
+from parley_coordinator.delegation.breaker import State
 from parley_coordinator.workflow.errors import Standard, WorkflowError
 from parley_coordinator.workflow.schemas import Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from datetime import datetime, timedelta
 
     from parley_cards.card import Card, Skill
     from parley_registry.client import AgentRecord, RegistryClient
+
+    from parley_coordinator.delegation.gates import Gates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +32,16 @@ class Choice:
     input_schema: Schema | None
     output_schema: Schema | None
     why: dict[str, Any]
-    """`{rule, candidates: [{name, version, health, taken}]}`: what the choice was made on."""
+    """`{rule, candidates: [{name, version, health, taken, breaker?, declined?}]}`: what the choice was
+    made on."""
+    others: bool = False
+    """Whether another agent could do it that has not declined it."""
+    moved_to: str = ""
+    """Where the agent is by its present card, if that is none of the addresses of this one."""
+
+    @property
+    def address(self) -> str:
+        return self.card.interfaces[0].url
 
 
 @dataclass(slots=True)
@@ -41,17 +55,25 @@ class Routing:
     """Chooses among the registry's agents; keeps what it read for `fresh_for`.
 
     Cards are kept by digest, so a changed card is read again and an unchanged one never is.
+
+    Args:
+        gates: How it stands with each agent.
     """
 
     def __init__(
-        self, registry: RegistryClient, *, now: Callable[[], datetime], fresh_for: timedelta
+        self,
+        registry: RegistryClient,
+        gates: Gates,
+        *,
+        now: Callable[[], datetime],
+        fresh_for: timedelta,
     ) -> None:
         self._registry = registry
+        self._gates = gates
         self._now = now
         self._fresh_for = fresh_for
         self._known: _Known | None = None
         self._schemas: dict[tuple[str, str, str], Schema] = {}
-        self._in_flight: dict[str, int] = {}
 
     async def agents(self, *, fresh: bool = False) -> list[AgentRecord]:
         """Every agent that the registry knows, by name.
@@ -68,25 +90,32 @@ class Routing:
         return agents
 
     async def card(self, agent: AgentRecord) -> Card:
-        cards = self._known.cards if self._known is not None else {}
-        key = (agent.name, agent.card_digest)
-        if key not in cards:
-            cards[key] = await self._registry.card(agent.name, digest=agent.card_digest)
-        return cards[key]
+        return await self._card(agent.name, agent.card_digest)
 
-    async def choose(self, skill_id: str, version: str) -> Choice:
-        """Pick the agent for a skill: alive before unknown, then the least busy, then by name.
+    async def _card(self, name: str, digest: str) -> Card:
+        cards = self._known.cards if self._known is not None else {}
+        if (name, digest) not in cards:
+            cards[name, digest] = await self._registry.card(name, digest=digest)
+        return cards[name, digest]
+
+    async def choose(
+        self, skill_id: str, version: str, *, declined_by: Collection[str] = ()
+    ) -> Choice:
+        """Pick the agent for a skill.
+
+        Those come first that have not declined this step, then those that are not left alone after
+        failures, those alive before unknown, the least busy, the first by name.
 
         Raises:
             WorkflowError: `configuration` if no agent has the skill in that version,
                 `communication` if none of those that have it is alive, or the registry is away.
         """
         try:
-            choice = await self._choose(skill_id, version, fresh=False)
+            choice = await self._choose(skill_id, version, declined_by, fresh=False)
             # What was remembered may be older than an agent that has just joined.
             return (
                 choice
-                or await self._choose(skill_id, version, fresh=True)
+                or await self._choose(skill_id, version, declined_by, fresh=True)
                 or _nobody(skill_id, version, await self.agents())
             )
         except ParleyError as exc:
@@ -94,8 +123,11 @@ class Routing:
                 Standard.COMMUNICATION, "the registry cannot be asked", exc.message, status=503
             ) from exc
 
-    async def named(self, name: str, skill_id: str) -> Choice | None:
-        """The agent that an earlier attempt has chosen; None if the registry has lost it.
+    async def pinned(self, name: str, digest: str, skill_id: str) -> Choice | None:
+        """The agent that an earlier attempt has chosen, by the card that it had then.
+
+        Where the registry has lost that card, it is the present one; its `digest` tells. None if the
+        registry has lost the agent, or its present card the skill.
 
         Raises:
             ParleyError: If the registry cannot be asked.
@@ -107,15 +139,20 @@ class Routing:
             agent = next((agent for agent in agents if agent.name == name), None)
         if agent is None:
             return None
-        card = await self.card(agent)
+        present = await self.card(agent)
+        card = present
+        if present.digest != digest:
+            with contextlib.suppress(UnknownAgentError):
+                card = await self._card(name, digest)
         skill = card.skill(skill_id)
-        return None if skill is None else self._choice(card, skill, {})
+        if skill is None:
+            return None
+        choice = self._choice(card, skill, {})
+        return replace(choice, moved_to=_moved(card, present))
 
-    def busy(self, name: str, change: int) -> None:
-        """Count what is under way at an agent."""
-        self._in_flight[name] = self._in_flight.get(name, 0) + change
-
-    async def _choose(self, skill_id: str, version: str, *, fresh: bool) -> Choice | None:
+    async def _choose(
+        self, skill_id: str, version: str, declined_by: Collection[str], *, fresh: bool
+    ) -> Choice | None:
         able = [
             agent
             for agent in await self.agents(fresh=fresh)
@@ -124,30 +161,38 @@ class Routing:
         alive = [agent for agent in able if agent.health != "down"]
         if not alive:
             return None
+        loads = {agent.name: self._gates.load(agent.name) for agent in able}
         taken = min(
             alive,
-            key=lambda a: (a.health != "up", self._in_flight.get(a.name, 0), a.name),
+            key=lambda a: (
+                a.name in declined_by,
+                self._gates.wait_s(a.name) > 0,
+                a.health != "up",
+                loads[a.name].in_flight,
+                a.name,
+            ),
         )
         card = await self.card(taken)
         skill = card.skill(skill_id)
         if skill is None or skill.version != version:
             return None
         rule = "the only agent with this skill" if len(able) == 1 else "alive, least busy, by name"
-        return self._choice(
-            card,
-            skill,
+        if declined_by and len(able) > 1:
+            rule = f"not begun by {', '.join(dict.fromkeys(declined_by))}; {rule}"
+        candidates = [
             {
-                "rule": rule,
-                "candidates": [
-                    {
-                        "name": agent.name,
-                        "version": agent.version,
-                        "health": agent.health,
-                        "taken": agent.name == taken.name,
-                    }
-                    for agent in able
-                ],
-            },
+                "name": agent.name,
+                "version": agent.version,
+                "health": agent.health,
+                "taken": agent.name == taken.name,
+                **_troubles(loads[agent.name].breaker, declined=agent.name in declined_by),
+            }
+            for agent in able
+        ]
+        choice = self._choice(card, skill, {"rule": rule, "candidates": candidates})
+        return replace(
+            choice,
+            others=any(a.name not in declined_by and a.name != taken.name for a in alive),
         )
 
     def _choice(self, card: Card, skill: Skill, why: dict[str, Any]) -> Choice:
@@ -168,6 +213,17 @@ class Routing:
         if key not in self._schemas:
             self._schemas[key] = Schema(document)
         return self._schemas[key]
+
+
+def _moved(card: Card, present: Card) -> str:
+    addresses = {each.url for each in card.interfaces}
+    stayed = any(each.url in addresses for each in present.interfaces)
+    return "" if stayed else present.interfaces[0].url
+
+
+def _troubles(breaker: State, *, declined: bool) -> dict[str, Any]:
+    resting = {} if breaker is State.CLOSED else {"breaker": str(breaker)}
+    return {**resting, **({"declined": True} if declined else {})}
 
 
 def _nobody(skill_id: str, version: str, agents: list[AgentRecord]) -> Choice:

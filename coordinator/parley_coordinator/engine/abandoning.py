@@ -7,6 +7,8 @@ again: everything below a note's paths that began before the note, and is open.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 from parley_coordinator.engine.children import open_children
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from parley_coordinator.store.log import RunLog
 
 ABANDONED: Final = (NOTE_WON, NOTE_FORK_FAILED, NOTE_EXPIRED)
+AT_ONCE: Final = 32
+"""So many are asked to stop at the same time."""
+STOP_S: Final = 25.0
+"""So long does a cancellation wait for all of them."""
 NOBODY_WAITS: Final = "nobody waits for it any more"
 
 
@@ -38,19 +44,32 @@ class Stopping:
         self._nursery = nursery
 
     async def stop(self, log: RunLog, begun: Iterable[Entry], reason: str) -> None:
-        """Stop what these rows have begun; what came of each is in a journal.
+        """Stop what these rows have begun, all at once; what came of each is in a journal.
+
+        What does not answer in time is left as it is, and told again by the next sweep.
 
         Args:
             begun: From `under_way`.
         """
-        for entry in begun:
-            if entry.kind == "child":
-                await self._nursery.cancel(entry.body["run"], reason)
-                continue
-            outcome = await self._open_tasks.cancel(log, entry.place)
-            if outcome is None:
-                outcome = await self._delegation.cancel(log, entry.place)
-            await log.append(entry.place, "cancelled", {"outcome": outcome})
+        at_once = asyncio.Semaphore(AT_ONCE)
+
+        async def stop(entry: Entry) -> None:
+            async with at_once:
+                await self._stop(log, entry, reason)
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S), asyncio.TaskGroup() as group:
+                for entry in begun:
+                    group.create_task(stop(entry))
+
+    async def _stop(self, log: RunLog, entry: Entry, reason: str) -> None:
+        if entry.kind == "child":
+            await self._nursery.cancel(entry.body["run"], reason)
+            return
+        outcome = await self._open_tasks.cancel(log, entry.place)
+        if outcome is None:
+            outcome = await self._delegation.cancel(log, entry.place)
+        await log.append(entry.place, "cancelled", {"outcome": outcome})
 
 
 class Abandoning:

@@ -108,7 +108,7 @@ class Bus:
                 each
                 for each in wanted
                 if events.listens(connection, each.run_id, each.place)
-                and journal.append(
+                and journal.tell(
                     connection, each.run_id, each.place, row_kind(event), at, {"event": event}
                 )
             ]

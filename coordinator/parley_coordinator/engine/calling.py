@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from parley_cards import strict_json
 
-from parley_coordinator.delegation.exchange import Answer, Asked, Output, Uncertain, Working
+from parley_coordinator.delegation import intents
+from parley_coordinator.delegation.outcomes import Answer, Asked, Output, Uncertain, Working
 from parley_coordinator.inbox import questions
 from parley_coordinator.model import Wait
 from parley_coordinator.store.tables import from_text, to_text
@@ -16,6 +17,8 @@ from parley_coordinator.workflow.effects import Call, Parked, Request
 from parley_coordinator.workflow.errors import NO_RESULT, Standard, WorkflowError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from parley_coordinator.delegation.delegation import Delegation
     from parley_coordinator.engine.asking import Asking
     from parley_coordinator.model import Entry, Run
@@ -23,8 +26,8 @@ if TYPE_CHECKING:
 
 AUTH_POLL: Final = timedelta(seconds=30)
 """An agent in AUTH_REQUIRED may resume by itself (A2A 1.0 section 7.6): look this often."""
-UNDO_AGAIN: Final = timedelta(hours=1)
-"""What an undo call that an operator has sent again may take."""
+AGAIN: Final = timedelta(hours=1)
+"""What a call that an operator has sent again may take, however late that was."""
 
 C = TypeVar("C", Call, Request)
 
@@ -50,7 +53,7 @@ class Calling:
         """Implement `Effects.call`."""
         observed = self._log.recall(call.place, "observed")
         if observed is not None:
-            return observed.body["output"]
+            return await self._log.output(observed)
         failed = self._log.recall(call.place, "failed")
         if failed is not None:
             raise WorkflowError.from_json(failed.body["error"])
@@ -71,7 +74,7 @@ class Calling:
 
         An agent's FAILED, REJECTED and CANCELED are taken at their word: it was not done.
         """
-        if self._log.recall(call.place, "intended") is None:
+        if intents.of(self._log, call.place).nothing_begun:
             return False
         open_ended = error.is_a(Standard.TIMEOUT) or error.is_a(Standard.AUTHORIZATION)
         return open_ended or error.status == NO_RESULT
@@ -92,9 +95,8 @@ class Calling:
             if asked is None:
                 result = unfit or await self._try(current, told)
                 if isinstance(result, Output):
-                    if current is not call:
-                        body = {"output": result.value, "task": ""}
-                        await self._log.append(call.place, "observed", body)
+                    if current.place != call.place:
+                        await self._log.observe(call.place, result.value, {"task": ""})
                     return result.value
                 if isinstance(result, Working):
                     self._wait_for_agent(current, result.agent, result.pause)
@@ -112,6 +114,8 @@ class Calling:
                 continue
             if told.resend and call.compensates:
                 current, told = once_more(call, answered, ordinal), _Told()
+            elif told.resend:
+                current = replace(call, deadline=_later(call.deadline, answered))
 
     async def _answered(self, call: Call, asked: Entry, ordinal: int) -> Entry:
         """Return the answer to a question, or wait for it.
@@ -229,13 +233,19 @@ class Calling:
 def once_more(call: C, answered: Entry, ordinal: int) -> C:
     """Return an undo call that an operator has sent again: at a place and with a time of its own."""
     attempt = f"{call.place.attempt}.{ordinal + 1}"
-    deadline = from_text(answered.body["at"]) + UNDO_AGAIN
+    deadline = _later(None, answered)
     return replace(call, place=replace(call.place, attempt=attempt), deadline=deadline)
+
+
+def _later(deadline: datetime | None, answered: Entry) -> datetime:
+    """Return the deadline of what an operator has sent again: it is not sent in vain."""
+    again = from_text(answered.body["at"]) + AGAIN
+    return again if deadline is None else max(deadline, again)
 
 
 def undo_failed(log: RunLog, call: Call, error: WorkflowError) -> Uncertain:
     """Gather what is known of an undo call that failed, for the operator who decides about it."""
-    intended = log.recall(call.place, "intended")
+    intended = intents.of(log, call.place).newest
     known: dict[str, Any] = {} if intended is None else dict(intended.body)
     known["intendedAt"] = "" if intended is None else intended.at.isoformat()
     known["task"] = log.task_at(call.place)

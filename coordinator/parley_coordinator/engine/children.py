@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import NAMESPACE_URL, uuid5
 
+from parley_cards.delegation import NO_BUDGET
+
+from parley_coordinator.delegation.terms import SPENT, contract_in, of_run, reported, used
 from parley_coordinator.engine.beginning import begin
 from parley_coordinator.errors import (
     CoordinatorError,
@@ -29,12 +32,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from parley_coordinator.delegation.terms import Terms
     from parley_coordinator.model import Entry
     from parley_coordinator.store.log import RunLog
     from parley_coordinator.workflow.document import Document
 
-MAX_DEPTH: Final = 16
-"""A workflow that runs itself, straight or in a circle, ends here."""
 LATEST: Final = "latest"
 _NAMESPACE: Final = uuid5(NAMESPACE_URL, "urn:parley:child")
 
@@ -66,10 +68,11 @@ class Nursery(Protocol):
 class Children:
     """The children of one run."""
 
-    def __init__(self, run: Run, log: RunLog, nursery: Nursery) -> None:
+    def __init__(self, run: Run, log: RunLog, nursery: Nursery, terms: Terms) -> None:
         self._run = run
         self._log = log
         self._nursery = nursery
+        self._terms = terms
 
     async def run_workflow(self, child: Child) -> Any:
         """Implement `Effects.run_workflow`."""
@@ -134,6 +137,7 @@ class Children:
         if problems:
             raise validation_error(f"input of {child.name}", problems, place.path)
         run = self._new(child, document)
+        contract = self._terms.of_child(child, self._log, document.budget)
         body = {
             "run": run.id,
             "workflow": document.name,
@@ -147,7 +151,7 @@ class Children:
             parent = runs.get(connection, self._run.id)
             if parent is None or parent.run.state.final:
                 raise OvertakenError(f"run {self._run.id} has ended before it could start another")
-            begin(connection, run)
+            begin(connection, run, contract=contract)
 
         begun = await self._log.append(place, "child", body, also=insert, exclusive=True)
         await self._nursery.start(run.id)
@@ -155,8 +159,9 @@ class Children:
 
     async def _document(self, child: Child) -> Document:
         path = child.place.path
-        if self._run.depth >= MAX_DEPTH:
-            raise configuration_error(f"more than {MAX_DEPTH} workflows run each other", path)
+        most = self._terms.max_depth
+        if len(of_run(self._log).ancestors) >= most:
+            raise configuration_error(f"more than {most} workflows run each other", path)
         version = None if child.version == LATEST else child.version
         try:
             document = await self._nursery.startable(child.name, version)
@@ -236,15 +241,27 @@ def report(
         return
     place = Place(path=parent.path, attempt=parent.attempt)
     told: dict[str, Any] = {"run": run.id}
+    spent = _spent(connection, run.id)
+    if spent:
+        journal.append(connection, parent.run, place, SPENT, at, spent)
     if state is RunState.COMPLETED:
         told["output"] = body.get("output")
-        journal.append(connection, parent.run, place, "observed", at, told)
+        journal.tell(connection, parent.run, place, "observed", at, told)
         return
     cancelled = WorkflowError(Standard.RUNTIME, f"{run.workflow} was cancelled")
     told["error"] = tell or body.get("error") or cancelled.as_json()
     told["callee"] = tell is None
     told["title"] = run.workflow
-    journal.append(connection, parent.run, place, "failed", at, told)
+    journal.tell(connection, parent.run, place, "failed", at, told)
+
+
+def _spent(connection: Connection, run_id: str) -> dict[str, Any]:
+    """Return the row of what a run has used up; nothing where nobody counts it."""
+    started = journal.of_kind(connection, run_id, "started")
+    budget = contract_in(started[0].body, run_id).budget if started else NO_BUDGET
+    if budget == NO_BUDGET:
+        return {}
+    return reported(used(journal.read(connection, run_id)), budget)
 
 
 def _again(body: dict[str, Any]) -> WorkflowError:

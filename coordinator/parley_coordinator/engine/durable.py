@@ -5,42 +5,45 @@ to wait. A parked run is one delayed row: no coroutine, no thread. Each segment 
 once, because its workflow id is `run#segment`. Recovery after a crash is DBOS's: what was running
 when the process died runs again, and finds in the journal how far it had come.
 
-Source: ADR-0004. One process per SQLite file, so the executor id is constant.
+Source: ADR-0004, ADR-0015.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
-import fcntl
 import logging
-import sqlite3
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import sqlalchemy
 from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID
 from dbos import error as dbos_errors
-from parley_cards.errors import Kind
-from sqlalchemy import event
-
-from parley_coordinator.errors import CoordinatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from pathlib import Path
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from parley_coordinator.engine.queues import Queue
 
 ENGINE_VERSION: Final = "parley-1"
 """Raised only when the interpreter changes so that old journals would replay differently."""
 WORKFLOW: Final = "parley.advance"
 QUEUE: Final = "parley"
 _THREADS: Final = 8
-_QUEUE_POLL_S: Final = 0.2
+_QUEUE_POLL_S: Final = 1.0
+"""What is due soon is advanced without the queue (ADR-0022); each look costs CPU for ever."""
+_LISTENER_POLL_S: Final = 0.05
+"""Of a thread that looks at nothing here; the end of the process waits for it to wake."""
+_AT_ONCE: Final = 256
+"""So many segments does the queue run in one process."""
 _RECOVERIES: Final = 1_000_000
 _LIVE: Final = frozenset({"ENQUEUED", "DELAYED"})
+_LOOKED_UP: Final = 500
+"""So many segments in one query: databases bound the number of its parameters."""
+
+Segment: TypeAlias = tuple[str, int]
+"""Run id and number."""
 
 
 class Standing(StrEnum):
@@ -52,13 +55,6 @@ class Standing(StrEnum):
     LIVE = "live"
     """It is queued, or sleeps."""
     OVER = "over"
-
-
-class DatabaseInUseError(CoordinatorError):
-    """Another coordinator has this home; with SQLite there can be one."""
-
-    code: ClassVar[str] = "database_in_use"
-    kind: ClassVar[Kind] = Kind.CONFLICT
 
 
 _advance: Callable[[str, int], Coroutine[Any, Any, None]] | None = None
@@ -74,16 +70,10 @@ async def _workflow(run_id: str, segment: int) -> None:
 
 
 class Durable:
-    """The durable queue of one coordinator.
+    """The durable queue of one coordinator."""
 
-    Args:
-        path: The SQLite file; its directory must exist.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._engine: sqlalchemy.Engine | None = None
-        self._lock = contextlib.ExitStack()
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
 
     async def launch(self, advance: Callable[[str, int], Coroutine[Any, Any, None]]) -> None:
         """Start, and take up again what a crash has interrupted.
@@ -92,26 +82,26 @@ class Durable:
             DatabaseInUseError: If another process has the file.
         """
         global _advance  # noqa: PLW0603 - DBOS is one per process, and so is its workflow
-        self._take_lock()
+        where = self._queue.open()
         _advance = advance
-        self._engine = _engine(self._path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             DBOS(
                 config={
                     "name": "parley",
-                    "system_database_url": f"sqlite:///{self._path}",
-                    "system_database_engine": self._engine,
+                    **where,
                     "application_version": ENGINE_VERSION,
-                    "executor_id": "local",
                     "serializer": DBOSPortableJSONSerializer(),
                     "max_executor_threads": _THREADS,
+                    "notification_listener_polling_interval_sec": _LISTENER_POLL_S,
                     "log_level": "WARNING",
                 }
             )
             logging.getLogger("dbos").setLevel(logging.ERROR)
             DBOS.launch()
-        await DBOS.register_queue_async(QUEUE, polling_interval_sec=_QUEUE_POLL_S)
+        await DBOS.register_queue_async(
+            QUEUE, polling_interval_sec=_QUEUE_POLL_S, worker_concurrency=_AT_ONCE
+        )
 
     async def start(self, run_id: str, segment: int) -> None:
         """Run a segment now, in this process; a second start of it is harmless."""
@@ -139,13 +129,27 @@ class Durable:
         """Let a parked segment run after `delay_s`; nothing happens if it already does."""
         await DBOS.set_workflow_delay_async(_id(run_id, segment), delay_seconds=delay_s)
 
-    async def standing(self, run_id: str, segment: int) -> Standing:
-        status = await DBOS.get_workflow_status_async(_id(run_id, segment))
-        if status is None:
-            return Standing.UNKNOWN
-        if status.status == "PENDING":
-            return Standing.RUNNING
-        return Standing.LIVE if status.status in _LIVE else Standing.OVER
+    async def standings(self, segments: Sequence[Segment]) -> dict[Segment, Standing]:
+        """Return what the queue knows of each of these."""
+        found = dict.fromkeys(segments, Standing.UNKNOWN)
+        by_id = {_id(*each): each for each in found}
+        ids = list(by_id)
+        for start in range(0, len(ids), _LOOKED_UP):
+            statuses = await DBOS.list_workflows_async(
+                workflow_ids=ids[start : start + _LOOKED_UP], load_input=False, load_output=False
+            )
+            for each in statuses:
+                found[by_id[each.workflow_id]] = _standing(each.status)
+        return found
+
+    async def recover(self, executors: Sequence[str]) -> None:
+        """Put back on the queue what these coordinators were running; they are gone.
+
+        What another one has begun meanwhile is left alone, so doing this twice is harmless.
+        """
+        # Of what DBOS offers, only this looks again whose a workflow is; test_company pins it.
+        recover = DBOS._recover_pending_workflows  # noqa: SLF001
+        await asyncio.to_thread(recover, list(executors))
 
     async def close(self) -> None:
         """Stop; what is under way is taken up by the next launch."""
@@ -154,37 +158,14 @@ class Durable:
         # DBOS makes its pool the loop's default executor and leaves it there, shut down.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         _advance = None
-        if self._engine is not None:
-            self._engine.dispose()
-        self._lock.close()
+        self._queue.close()
 
-    def _take_lock(self) -> None:
-        handle = self._lock.enter_context(self._path.with_suffix(".lock").open("w"))
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            self._lock.close()
-            raise DatabaseInUseError(
-                f"another coordinator is running on {self._path.parent}; stop it or use another home"
-            ) from exc
+
+def _standing(status: str) -> Standing:
+    if status == "PENDING":
+        return Standing.RUNNING
+    return Standing.LIVE if status in _LIVE else Standing.OVER
 
 
 def _id(run_id: str, segment: int) -> str:
     return f"{run_id}#{segment}"
-
-
-def _engine(path: Path) -> sqlalchemy.Engine:
-    """WAL, which DBOS does not set, and FULL: a commit survives a loss of power."""
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-    engine = sqlalchemy.create_engine(
-        f"sqlite:///{path}", pool_size=4, max_overflow=2, pool_timeout=60
-    )
-
-    @event.listens_for(engine, "connect")
-    def _set_up(connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = "IMMEDIATE"  # writers queue instead of deadlocking
-        for pragma in ("busy_timeout=30000", "synchronous=FULL"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    return engine

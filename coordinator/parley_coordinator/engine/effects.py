@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from parley_coordinator.delegation import intents
 from parley_coordinator.engine.abandoning import ABANDONED, Abandoning, Stopping
 from parley_coordinator.engine.asking import Asking
 from parley_coordinator.engine.calling import Calling
@@ -28,12 +29,13 @@ from parley_coordinator.workflow.effects import (
 from parley_coordinator.workflow.errors import WorkflowError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
     from datetime import datetime
 
     from parley_wire.database import Database
 
     from parley_coordinator.delegation.delegation import Delegation
+    from parley_coordinator.delegation.terms import Terms
     from parley_coordinator.engine.bus import Bus
     from parley_coordinator.engine.children import Nursery
     from parley_coordinator.model import Run
@@ -51,7 +53,8 @@ class Outside:
     secrets: Secrets
     bus: Bus
     nursery: Nursery
-    ended: Callable[[Run], Awaitable[None]]
+    terms: Terms
+    ended: Callable[[Run], None]
     """Called after a run has ended, perhaps more than once."""
 
 
@@ -64,11 +67,13 @@ class JournalEffects:
         self._outside = outside
         self._asking = Asking(run, log, database)
         self._calling = Calling(run, log, outside.delegation, self._asking)
-        self._children = Children(run, log, outside.nursery)
+        self._children = Children(run, log, outside.nursery, outside.terms)
         self._listening = Listening(run, log, database, outside.bus)
         stopping = Stopping(outside.delegation, outside.performer.open_tasks, outside.nursery)
         self._abandoning = Abandoning(log, stopping, self._listening)
-        self._requests = Requests(run, log, outside.performer, self._asking, outside.secrets.values)
+        self._requests = Requests(
+            run, log, outside.performer, self._asking, outside.secrets.values, outside.terms
+        )
 
     async def call(self, call: Call) -> Any:
         return await self._calling.call(call)
@@ -125,7 +130,9 @@ class JournalEffects:
                 return True
             if entry.kind == "failed":
                 failed.add(entry.attempt)
-            if entry.kind in ("intended", "child"):
+            if entry.kind == "child" or (
+                entry.kind == "intended" and not intents.of(self._log, entry.place).nothing_begun
+            ):
                 begun.add(entry.attempt)
         return bool(begun - failed)
 

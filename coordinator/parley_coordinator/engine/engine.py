@@ -9,12 +9,16 @@ from collections import OrderedDict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from parley_coordinator.delegation.terms import of_run
 from parley_coordinator.engine.abandoning import Stopping, under_way
+from parley_coordinator.engine.claims import Sole
+from parley_coordinator.engine.dispatching import Dispatcher
 from parley_coordinator.engine.durable import Durable, Standing
 from parley_coordinator.engine.effects import JournalEffects, Outside
 from parley_coordinator.engine.ending import end
 from parley_coordinator.model import Run, RunState, Wait
-from parley_coordinator.store import journal, runs
+from parley_coordinator.store import events, journal, runs
+from parley_coordinator.store.artifacts import INLINE_BYTES
 from parley_coordinator.store.log import OvertakenError, RunLog
 from parley_coordinator.workflow.document import Document
 from parley_coordinator.workflow.effects import Parked
@@ -22,14 +26,15 @@ from parley_coordinator.workflow.errors import WorkflowError
 from parley_coordinator.workflow.interpreter import RunInfo, interpret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from datetime import datetime
 
     from parley_wire.database import Database
     from sqlalchemy import Connection
 
+    from parley_coordinator.engine.claims import Claims
     from parley_coordinator.model import Entry
-    from parley_coordinator.store.runs import Stored
+    from parley_coordinator.store.runs import Stored, Unfinished
     from parley_coordinator.workflow.expressions import Expressions
 
 logger = logging.getLogger(__name__)
@@ -74,6 +79,8 @@ class Engine:
 
     Args:
         expressions: Evaluates the expressions of documents that others have written.
+        inline_bytes: Outputs of agents up to this size are in the journal, larger ones beside it.
+        claims: Keep other coordinators out of a run that advances here; None: there are none.
     """
 
     def __init__(
@@ -84,16 +91,21 @@ class Engine:
         *,
         expressions: Expressions,
         now: Callable[[], datetime],
+        inline_bytes: int = INLINE_BYTES,
+        claims: Claims | None = None,
     ) -> None:
+        self._inline_bytes = inline_bytes
         self._database = database
         self._durable = durable
         self._outside = outside
         self._stopping = Stopping(outside.delegation, outside.performer.open_tasks, outside.nursery)
         self._expressions = expressions
         self._now = now
+        self._claims = claims or Sole()
         self._long_logs: OrderedDict[str, RunLog] = OrderedDict()
         self._documents: dict[str, Document] = {}
         self._active: dict[str, asyncio.Task[None]] = {}
+        self._dispatcher = Dispatcher(self.advance)
         self._trouble: dict[str, int] = {}
         self._watches: dict[str, list[Watch]] = {}
         self._suspects: set[tuple[str, int]] = set()
@@ -112,32 +124,50 @@ class Engine:
         suspects, self._suspects = self._suspects, set()
         found = 0
         before = self._now() - LATE
-        unfinished = await self._database.read(lambda c: runs.unfinished(c, before))
-        for run_id, segment, has_news, overdue in unfinished:
-            match await self._durable.standing(run_id, segment):
-                case Standing.UNKNOWN:
-                    await self._durable.start(run_id, segment)
-                case Standing.OVER if run_id not in self._active:
-                    await self._try_again(run_id, segment)
-                case Standing.RUNNING if run_id not in self._active:
-                    # It may be just about to begin; one that is found so twice is not.
-                    if (run_id, segment) not in suspects:
-                        self._suspects.add((run_id, segment))
-                        continue
-                    await self._try_again(run_id, segment)
-                case Standing.LIVE if has_news:
-                    await self._durable.wake(run_id, segment)
-                case Standing.LIVE if overdue:
-                    # After a time away the queue comes to it by itself.
-                    if (run_id, segment) not in suspects:
-                        self._suspects.add((run_id, segment))
-                        continue
-                    await self._durable.wake(run_id, segment)
-                case _:
-                    continue
+        by = self._claims.holder
+        unfinished = await self._database.read(lambda c: runs.unfinished(c, before, by))
+        segments = [(each.id, each.segment) for each in unfinished if not self._is_here(each.id)]
+        standings = await self._durable.standings(segments)
+        for each in unfinished:
+            standing = standings.get((each.id, each.segment))
+            if standing is None or self._is_here(each.id):
+                continue
+            if each.interrupted:
+                self.take_up(each.id, each.segment)
+            elif await self._put_back(each, standing, suspects):
+                logger.warning("run %s was not on its way, it goes on", each.id)
+            else:
+                continue
             found += 1
-            logger.warning("run %s was not on its way, it goes on", run_id)
         return found
+
+    async def _put_back(
+        self, run: Unfinished, standing: Standing, suspects: set[tuple[str, int]]
+    ) -> bool:
+        """Let a run go on if the queue will not bring it; False if it will, or may be about to."""
+        segment = (run.id, run.segment)
+        late = standing is Standing.LIVE and run.overdue and not run.has_news
+        if (standing is Standing.RUNNING or late) and segment not in suspects:
+            # It may be just about to begin; one that is found so twice is not.
+            self._suspects.add(segment)
+            return False
+        if standing is Standing.LIVE:
+            if run.has_news or run.overdue:
+                await self._wake(*segment)
+            return run.has_news or run.overdue
+        # Since it was read, it may have parked anew.
+        if not await self._is_at(*segment):
+            return False
+        if standing is Standing.UNKNOWN:
+            await self._go(*segment)
+        else:
+            await self._try_again(*segment)
+        return True
+
+    def take_up(self, run_id: str, segment: int) -> None:
+        """Go on with a run that was interrupted; harmless if it is under way."""
+        if not self._is_here(run_id):
+            self._dispatcher.go(run_id, segment)
 
     async def tidy(self) -> None:
         """Cancel what a crash has left open after a run had ended: tasks at agents, other runs."""
@@ -147,17 +177,25 @@ class Engine:
             await self._outside.nursery.cancel(run_id, NOT_WAITED_FOR)
 
     async def close(self) -> None:
+        await self._dispatcher.close()
         await self._durable.close()
+        # What the queue has begun here would go on beside whoever takes it up now.
+        under_way = set(self._active.values())
+        for task in under_way:
+            task.cancel("the coordinator stops")
+        if under_way:
+            await asyncio.wait(under_way)
 
     async def start(self, run_id: str) -> None:
-        await self._durable.start(run_id, 0)
+        """Let a run begin whose row is durable: that is all that a crash needs."""
+        await self._go(run_id, 0)
 
     async def signal(self, run_id: str) -> None:
         """Something was added to the run's journal: let it go on."""
         self.changed(run_id)
         stored = await self._database.read(lambda c: runs.get(c, run_id))
         if stored is not None and stored.run.state is RunState.WAITING:
-            await self._durable.wake(run_id, stored.segment)
+            await self._wake(run_id, stored.segment)
 
     async def cancel(self, run_id: str) -> None:
         """Stop what the run does in this process, and cancel its tasks at the agents.
@@ -179,6 +217,14 @@ class Engine:
         """Tell those who watch the run; `state`: it has parked or ended, not only gone on."""
         for watch in self._watches.get(run_id, ()):
             watch.tell(state=state)
+
+    def watched(self) -> Collection[str]:
+        """Return the runs that somebody waits for here."""
+        return self._watches.keys()
+
+    def active(self) -> Collection[str]:
+        """Return the runs that advance here."""
+        return self._active.keys()
 
     @contextlib.contextmanager
     def watch(self, run_id: str, *, state_only: bool = False) -> Iterator[Watch]:
@@ -219,6 +265,8 @@ class Engine:
             self.changed(run_id, state=True)
 
     async def _advance(self, run_id: str, segment: int) -> None:
+        if not await self._claims.claim(run_id, segment):
+            return
         known = self._long_logs.pop(run_id, None)
         after = 0 if known is None else known.seen
         read = await self._database.read(lambda c: _read(c, run_id, after))
@@ -231,7 +279,15 @@ class Engine:
         if run.state is RunState.WAITING:
             self._database.write_soon(lambda c: runs.resume(c, run_id, self._now()))
         if known is None:
-            log = RunLog(run_id, entries, self._database, self._now, self.changed)
+            log = RunLog(
+                run_id,
+                entries,
+                self._database,
+                self._now,
+                self.changed,
+                claims=self._claims,
+                inline_bytes=self._inline_bytes,
+            )
         else:
             log = known
             log.add(entries)
@@ -242,22 +298,27 @@ class Engine:
             input=run.input,
             started_at=run.created_at,
             requested_by=run.requested_by,
+            # Whoever waits for a run stops it, and says so in the words of its own document.
+            deadline=None if run.parent and run.parent.waits else of_run(log).deadline,
         )
-        while True:
-            log.begin()
-            try:
-                output = await interpret(document, about, effects, self._expressions)
-            except Parked:
-                await effects.make_good()
-                if await self._park(log, run, segment):
-                    self._keep(log)
+        try:
+            while True:
+                log.begin()
+                try:
+                    output = await interpret(document, about, effects, self._expressions)
+                except Parked:
+                    await effects.make_good()
+                    if await self._park(log, run, segment):
+                        self._keep(log)
+                        return
+                except WorkflowError as exc:
+                    await self._finish(log, run, RunState.FAULTED, {"error": exc.as_json()})
                     return
-            except WorkflowError as exc:
-                await self._finish(log, run, RunState.FAULTED, {"error": exc.as_json()})
-                return
-            else:
-                await self._finish(log, run, RunState.COMPLETED, {"output": output})
-                return
+                else:
+                    await self._finish(log, run, RunState.COMPLETED, {"output": output})
+                    return
+        finally:
+            log.hand_over()
 
     def _keep(self, log: RunLog) -> None:
         """Remember a long journal, so that the next advance reads only what is new."""
@@ -281,29 +342,52 @@ class Engine:
         following = segment + 1
         await self._durable.park(run.id, following, delay.total_seconds())
         waiting_for = [wait.as_json() for wait in waits]
-        await self._database.write(lambda c: runs.park(c, run.id, following, waiting_for, now))
-        # A decision that came before the row above found no parked run to wake; we see it here.
-        # One that comes after it finds the row. One of the two always sees the other.
-        if await log.refresh():
-            await self._durable.wake(run.id, following)
+        by = self._claims.holder
+        seen = log.seen
+
+        def park(connection: Connection) -> bool:
+            # A decision that came before found no parked run to wake: it keeps the run from parking.
+            # One that comes after finds it parked, and whoever brings it or the sweep wakes it.
+            if journal.last(connection, run.id) != seen:
+                return False
+            runs.park(connection, run.id, following, waiting_for, now, by)
+            return True
+
+        if not await self._database.write(park):
+            await log.refresh()
+            return False
+        self._dispatcher.later(run.id, following, delay.total_seconds())
         return True
 
     async def _finish(self, log: RunLog, run: Run, state: RunState, body: dict[str, Any]) -> None:
         at = self._now()
-        await self._database.write(lambda c: end(c, run, state, body, at))
+        log.hand_over()
+
+        def write(connection: Connection) -> bool:
+            end(connection, run, state, body, at)
+            return events.any_undelivered(connection)
+
+        announced = await self._database.write(write)
         self.changed(log.run_id, state=True)
-        await self._tell_end(run)
+        await self._tell_end(run, announced=announced)
         await self._stopping.stop(log, under_way(log), NOT_WAITED_FOR)
 
-    async def _tell_end(self, run: Run) -> None:
-        """Let those go on who wait for the end of this run; what they need is written already."""
+    async def _tell_end(self, run: Run, *, announced: bool = True) -> None:
+        """Let those go on who wait for the end of this run; what they need is written already.
+
+        Args:
+            announced: The end itself may be an event that is not delivered yet.
+        """
         if run.parent is not None and run.parent.waits:
             await self.signal(run.parent.run)
-        await self._outside.ended(run)
+        self._outside.ended(run)
+        if announced:
+            await self._outside.bus.redeliver()
 
     async def _cancel_tasks(self, run_id: str) -> None:
         """Stop everything that an ended run has started, and note what came of it."""
-        entries = await self._database.read(lambda c: journal.read(c, run_id))
+        # In turn with the writes: what an advance that was stopped has handed over comes before.
+        entries = await self._database.write(lambda c: journal.read(c, run_id))
         log = RunLog(run_id, entries, self._database, self._now, self.changed)
         await self._stopping.stop(log, under_way(log), NOT_WAITED_FOR)
 
@@ -315,8 +399,26 @@ class Engine:
         wait = Wait(kind="engine", path="", since=now, until=now + timedelta(seconds=delay))
         await self._durable.park(run_id, segment + 1, delay)
         await self._database.write(
-            lambda c: runs.park(c, run_id, segment + 1, [wait.as_json()], now)
+            lambda c: runs.park(c, run_id, segment + 1, [wait.as_json()], now, self._claims.holder)
         )
+        self._dispatcher.later(run_id, segment + 1, delay)
+
+    async def _go(self, run_id: str, segment: int) -> None:
+        """Advance a run that no row of the queue stands for."""
+        if not self._dispatcher.go(run_id, segment):
+            await self._durable.park(run_id, segment, 0)
+
+    async def _wake(self, run_id: str, segment: int) -> None:
+        """Advance a parked run here; its row of the queue, due now, comes after it if we cannot."""
+        self._dispatcher.go(run_id, segment)
+        await self._durable.wake(run_id, segment)
+
+    def _is_here(self, run_id: str) -> bool:
+        return run_id in self._active or self._dispatcher.has(run_id)
+
+    async def _is_at(self, run_id: str, segment: int) -> bool:
+        stored = await self._database.read(lambda c: runs.get(c, run_id))
+        return stored is not None and not stored.run.state.final and stored.segment == segment
 
     async def _is_final(self, run_id: str) -> bool:
         stored = await self._database.read(lambda c: runs.get(c, run_id))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from parley_wire.database import Database
     from sqlalchemy import Connection
 
-    from parley_coordinator.store.schedules import Gathered, Scheduled
+    from parley_coordinator.store.schedules import Gathered, OpenSets, Scheduled
     from parley_coordinator.workflow.expressions import Expressions
 
 logger = logging.getLogger(__name__)
@@ -63,27 +63,37 @@ class Gathering:
             await self._plan()
             for scheduled in await self._database.read(schedules.every):
                 if scheduled.kind == "on" and _may_want(scheduled, event):
-                    await self._offer(scheduled, event)
+                    while not await self._offer(scheduled, event):
+                        pass
 
-    async def _offer(self, scheduled: Scheduled, event: dict[str, Any]) -> None:
-        def look(connection: Connection) -> list[Gathered] | None:
+    async def _offer(self, scheduled: Scheduled, event: dict[str, Any]) -> bool:
+        """Whether the event was offered; if not, another coordinator has changed the sets meanwhile."""
+
+        def look(connection: Connection) -> tuple[OpenSets, list[Gathered]] | None:
             if schedules.gathered(connection, scheduled.workflow, event):
                 return None
-            return schedules.sets(connection, SetState.OPEN, scheduled)
+            return (
+                schedules.open_sets(connection, scheduled.workflow),
+                schedules.sets(connection, SetState.OPEN, scheduled),
+            )
 
-        known = await self._database.read(look)
-        if known is None:
-            return
+        looked = await self._database.read(look)
+        if looked is None or looked[0].digest != scheduled.digest:
+            return True
         try:
-            await self._put(scheduled, event, known)
+            return await self._put(scheduled, event, *looked)
         except WorkflowError as error:
             logger.warning("%s does not take %s: %s", scheduled.workflow, key_of(event), error)
             await self._report(scheduled, f"{key_of(event)}: {error}")
+            return True
 
     async def _put(
-        self, scheduled: Scheduled, event: dict[str, Any], known: list[Gathered]
-    ) -> None:
-        """Add the event to the oldest set that wants it, or begin a set with it."""
+        self, scheduled: Scheduled, event: dict[str, Any], seen: OpenSets, known: list[Gathered]
+    ) -> bool:
+        """Add the event to the oldest set that wants it, or begin a set with it.
+
+        False if the sets are not what was seen.
+        """
         new = schedules.Gathered(scheduled.workflow, str(uuid5(_NAMESPACE, key_of(event))), [])
         for one in [*known, new]:
             hearing, outputs = await self._replay(scheduled, one)
@@ -94,12 +104,16 @@ class Gathering:
                 await hearing.settle(outputs, {})
             elif not outputs or len(hearing.used) == used:
                 continue  # not of this set, or the end of one that has not begun
-            await self._write(scheduled, event, one, heard=heard, complete=hearing.done)
+            if not await self._write(
+                scheduled, event, one, seen, heard=heard, complete=hearing.done
+            ):
+                return False
             if one is new and len(known) >= MAX_OPEN:
                 await self._give_up(scheduled, known[0])
             if hearing.done:
                 self._complete()
-            return
+            break
+        return True
 
     async def _replay(self, scheduled: Scheduled, one: Gathered) -> tuple[Hearing, list[Any]]:
         """Return how far a set is, and what it adds to the input."""
@@ -119,18 +133,27 @@ class Gathering:
         scheduled: Scheduled,
         event: dict[str, Any],
         one: Gathered,
+        seen: OpenSets,
         *,
         heard: bool,
         complete: bool,
-    ) -> None:
-        await self._database.write(
-            lambda c: schedules.gather(
-                c, scheduled, event, one.set_id, heard=heard, complete=complete
+    ) -> bool:
+        def write(connection: Connection) -> bool:
+            if schedules.gathered(connection, scheduled.workflow, event):
+                return True
+            if schedules.open_sets(connection, scheduled.workflow) != seen:
+                return False
+            schedules.gather(
+                connection, scheduled, event, one.set_id, heard=heard, complete=complete
             )
-        )
+            return True
+
+        return await self._database.write(write)
 
     async def _give_up(self, scheduled: Scheduled, oldest: Gathered) -> None:
-        await self._database.write(lambda c: schedules.settle(c, oldest, SetState.DROPPED))
+        await self._database.write(
+            lambda c: schedules.settle(c, oldest, SetState.OPEN, SetState.DROPPED)
+        )
         problem = (
             f"more than {MAX_OPEN} sets of events wait to be complete, the oldest was given up"
         )

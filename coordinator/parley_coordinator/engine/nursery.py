@@ -37,8 +37,8 @@ class RunNursery:
         self._now = now
 
     async def startable(self, name: str, version: str | None) -> Document:
-        document = await self._workflows.startable(name, version)
-        await self._workflows.prove(document)
+        document, active = await self._workflows.opening(name, version)
+        await self._workflows.prove(document, active)
         return document
 
     async def start(self, run_id: str) -> None:

@@ -17,11 +17,13 @@ workflow goes on with what the journal holds.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from parley_coordinator.delegation.exchange import Uncertain
+from parley_coordinator.delegation.outcomes import Uncertain
+from parley_coordinator.delegation.terms import is_message
 from parley_coordinator.engine.calling import once_more, ruled_result, stopped
 from parley_coordinator.inbox import questions
 from parley_coordinator.model import Wait
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
+    from parley_coordinator.delegation.terms import Terms
     from parley_coordinator.engine.asking import Asking
     from parley_coordinator.model import Entry, Run
     from parley_coordinator.protocols.outcome import Prepared
@@ -56,6 +59,7 @@ class Requests:
 
     Args:
         secrets: What must not be written down, beside the credentials of the request itself.
+        terms: Of what is passed on to agents.
     """
 
     def __init__(
@@ -65,12 +69,14 @@ class Requests:
         performer: Performer,
         asking: Asking,
         secrets: Callable[[], Iterable[str]],
+        terms: Terms,
     ) -> None:
         self._run = run
         self._log = log
         self._performer = performer
         self._asking = asking
         self._secrets = secrets
+        self._terms = terms
 
     async def request(self, request: Request) -> Any:
         """Implement `Effects.request`."""
@@ -182,6 +188,9 @@ class Requests:
         """
         try:
             async with asyncio.timeout(left.total_seconds()):
+                if is_message(request.protocol, request.arguments):
+                    contract = self._terms.of_request(request, self._log)
+                    request = replace(request, contract=contract)
                 return await self._performer.prepare(request, self._run.id)
         except TimeoutError:
             if self._left(request) <= timedelta(0):
@@ -216,6 +225,8 @@ class Requests:
             **({"compensates": request.compensates} if request.compensates else {}),
         }
         body = self._redaction(request).value(body)
+        # Nothing is awaited from here to the row: two branches cannot both get the last call.
+        self._terms.check_budget(request, self._log)
         return await self._log.append(request.place, "intended", body, exclusive=True)
 
     async def _withdraw(self, request: Request, resent: int) -> str:

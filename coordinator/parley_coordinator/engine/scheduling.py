@@ -18,7 +18,7 @@ from parley_coordinator.engine.gathering import input_of
 from parley_coordinator.engine.planning import Current
 from parley_coordinator.errors import IdempotencyConflictError, InvalidWorkflowError
 from parley_coordinator.governance.access import Permission, Principal, Role, require
-from parley_coordinator.store import runs, schedules
+from parley_coordinator.store import deployments, runs, schedules
 from parley_coordinator.store.schedules import SetState
 from parley_coordinator.store.tables import to_text
 
@@ -39,8 +39,8 @@ SCHEDULER: Final = Principal(subject="schedule", roles=frozenset({Role.REQUESTER
 """Who starts scheduled runs. No account has this subject."""
 AGAIN: Final = timedelta(seconds=15)
 """A start that failed for a reason that may pass is tried again after this."""
-LONGEST: Final = timedelta(hours=1)
-"""The clock on the wall may be set while we sleep."""
+LONGEST: Final = timedelta(seconds=15)
+"""The clock on the wall may be set while we sleep, and other coordinators change what is due."""
 _PASSING: Final = frozenset({Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.BAD_GATEWAY, Kind.INTERNAL})
 _MAX_PROBLEM: Final = 500
 
@@ -77,7 +77,8 @@ class Scheduler:
         self._now = now
         self._woken = asyncio.Event()
         self._planning = asyncio.Lock()
-        self._planned = False
+        self._planned: dict[str, str] | None = None
+        """The current versions whose schedules are in the table."""
         self._again: dict[str, datetime] = {}
         """When to try again what failed in the last round, by idempotency key."""
 
@@ -96,7 +97,6 @@ class Scheduler:
 
     def replan(self) -> None:
         """Other versions may be current now."""
-        self._planned = False
         self._woken.set()
 
     def run_ended(self, run: Run) -> None:
@@ -118,22 +118,28 @@ class Scheduler:
                     await self._woken.wait()
 
     async def plan(self) -> None:
-        """Take over the schedules of the versions that are current now, if they may have changed."""
+        """Take over the schedules of the versions that are current now."""
         async with self._planning:
-            if self._planned:
-                return
-            self._planned = True  # before looking: what changes meanwhile is looked at again
-            try:
-                current = [
-                    Current(each.name, each.version, each.json["schedule"])
-                    for each in await self._workflows.documents()
-                    if each.schedule is not None
-                ]
-                now = self._now()
-                await self._database.write(lambda c: planning.plan(c, current, now))
-            except BaseException:
-                self._planned = False
-                raise
+            while (current := await self._database.read(deployments.current)) != self._planned:
+                if await self._plan(current):
+                    self._planned = current
+
+    async def _plan(self, current: dict[str, str]) -> bool:
+        """Write the schedules of the current versions; False if others are current by now."""
+        wanted = [
+            Current(each.name, each.version, each.json["schedule"])
+            for each in await self._workflows.documents()
+            if each.schedule is not None and current.get(each.name) == each.version
+        ]
+        now = self._now()
+
+        def write(connection: Connection) -> bool:
+            if deployments.current(connection) != current:
+                return False
+            planning.plan(connection, wanted, now)
+            return True
+
+        return await self._database.write(write)
 
     async def _round(self) -> float:
         """Start everything that is due; return after how many seconds something is again."""
@@ -187,12 +193,10 @@ class Scheduler:
         at = self._now()
 
         def write(connection: Connection) -> None:
-            if scheduled is None:
-                schedules.settle(connection, one, SetState.DROPPED)
-            elif run_id is None:
-                schedules.settle(connection, one, SetState.REFUSED)
-            else:
-                schedules.settle(connection, one, SetState.STARTED)
+            if scheduled is None or run_id is None:
+                state = SetState.DROPPED if scheduled is None else SetState.REFUSED
+                schedules.settle(connection, one, SetState.COMPLETE, state)
+            elif schedules.settle(connection, one, SetState.COMPLETE, SetState.STARTED):
                 planning.started(connection, scheduled, run_id, at)
 
         await self._database.write(write)

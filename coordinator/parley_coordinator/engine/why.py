@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from parley_cards.delegation import TRACEPARENT
+
 from parley_coordinator.engine import why_others
 from parley_coordinator.engine.why_others import step
+from parley_coordinator.engine.why_terms import terms
 from parley_coordinator.model import Entry, Fact, Run, Why, WhyStep
 
 _MAX_FACTS: Final = 500
@@ -47,18 +50,34 @@ class _Siblings:
 
 def _started(entry: Entry, _: _Siblings) -> WhyStep:
     body = entry.body
+    continues = body.get("continues")
+    if continues is not None:
+        return why_others.went_on(entry, continues)
     return step(
         entry,
         "started",
         f"{body['by']} started {body['workflow']} {body['version']}",
-        facts=[Fact(name="document", value=body["digest"], source="journal")],
+        facts=[
+            Fact(name="document", value=body["digest"], source="journal"),
+            *terms(entry),
+        ],
         person={"subject": body["by"]},
     )
 
 
+def _intent(sibling: _Siblings) -> Entry | None:
+    """Return the intent that counts: of the agent that a step went to last."""
+    newest, number = sibling("intended"), 2
+    while (following := sibling(f"intended.{number}")) is not None:
+        newest, number = following, number + 1
+    return newest
+
+
 def _intended(entry: Entry, sibling: _Siblings) -> WhyStep | None:
-    """A call that has no end yet; one that has is told by its end."""
-    if any(sibling(end) is not None for end in ("observed", "failed", "cancelled")):
+    """A call that has no end yet; one that has is told by its end, or by who declined it."""
+    ends = ("observed", "failed", "cancelled")
+    declined = f"declined.{entry.kind.partition('.')[2] or 1}"
+    if any(sibling(end) is not None for end in (*ends, declined)):
         return None
     about = entry.body
     sent = sibling("sent")
@@ -72,10 +91,13 @@ def _intended(entry: Entry, sibling: _Siblings) -> WhyStep | None:
 
 
 def _observed(entry: Entry, sibling: _Siblings) -> WhyStep:
-    intended = sibling("intended")
+    intended = _intent(sibling)
     about = intended.body if intended is not None else {}
-    output = entry.body["output"]
-    rule, title, facts = _verdict(output)
+    large = entry.body.get("artifact")
+    rule, title, facts = _verdict(entry.body.get("output"))
+    if large is not None:
+        href = f"/v1/artifacts/{large['digest']}"
+        facts = [Fact(name="output", value={**large, "href": href}, source="artifact")]
     label = about.get("title") or about.get("skill") or entry.path
     if about.get("compensates"):
         label = f"{label} (undoes {_name(about['compensates'])})"
@@ -93,7 +115,7 @@ def _observed(entry: Entry, sibling: _Siblings) -> WhyStep:
 
 
 def _failed(entry: Entry, sibling: _Siblings) -> WhyStep:
-    intended = sibling("intended")
+    intended = _intent(sibling)
     about = intended.body if intended is not None else {}
     error = entry.body["error"]
     detail = f" ({error['detail']})" if error.get("detail") else ""
@@ -259,6 +281,7 @@ def _agent(about: dict[str, Any], task: str) -> dict[str, Any]:
         "skill": f"{about['skill']}:{about['version']}" if about.get("skill") else "",
         "task": task,
         "chosen": about.get("chosen", {}),
+        "trace": about.get("contract", {}).get(TRACEPARENT, ""),
     }
 
 

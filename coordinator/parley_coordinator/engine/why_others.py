@@ -57,6 +57,67 @@ def _limited(entry: Entry) -> WhyStep:
     return step(entry, "failed", f"an expression was stopped: {error.get('detail', '')}")
 
 
+def went_on(entry: Entry, continues: dict[str, Any]) -> WhyStep:
+    """The first row of a run that goes on for another one; what came before is carried over."""
+    step_ = continues["step"].rpartition("/")[2]
+    where = f", {'past' if continues['act'] == 'skip' else 'from'} {step_!r}" if step_ else ""
+    return step(
+        entry,
+        "started",
+        f"{continues['by']} had the run {continues['run']} go on{where}: {continues['reason']}",
+        facts=[
+            Fact(name="run", value=continues["run"], source="journal"),
+            Fact(name="document", value=entry.body["digest"], source="journal"),
+        ],
+        person={"subject": continues["by"], "comment": continues["reason"]},
+    )
+
+
+def _continued(entry: Entry) -> WhyStep:
+    body = entry.body
+    return step(
+        entry,
+        "repaired",
+        f"{body['by']} had the run {body['run']} go on for this one: {body['reason']}",
+        facts=[Fact(name="run", value=body["run"], source="journal")],
+        person={"subject": body["by"], "comment": body["reason"]},
+    )
+
+
+def _given(entry: Entry) -> WhyStep:
+    body = entry.body
+    if "arguments" in body:
+        title, given = "called with other arguments", body["arguments"]
+    else:
+        title, given = "not run, and its output given", body.get("output")
+    if body.get("passed"):
+        title, given = "not run", None
+    facts = [] if given is None else [Fact(name="given", value=given, source=f"user:{body['by']}")]
+    return step(
+        entry,
+        "repaired",
+        f"{body['by']}: {title}: {body['reason']}",
+        facts=facts,
+        person={"subject": body["by"], "comment": body["reason"]},
+    )
+
+
+def _declined(entry: Entry) -> WhyStep:
+    body = entry.body
+    return step(
+        entry,
+        "declined",
+        f"{body['title']}: {body['agent']} has not begun it: {body['why']}",
+        rule=body["code"],
+    )
+
+
+def _waited(entry: Entry) -> WhyStep:
+    body = entry.body
+    took = "left until later" if body["parked"] else f"waited {body['seconds']:.0f} s"
+    return step(entry, "waited", f"{body['title']}: {took}, {body['agent']}: {body['why']}")
+
+
 def _event(event: dict[str, Any]) -> list[Fact]:
     return [
         Fact(name=name, value=event[name], source="event")
@@ -73,4 +134,8 @@ RENDERERS: Final[dict[str, Callable[[Entry], WhyStep]]] = {
     "unheard": _unheard,
     "won": _won,
     "limited": _limited,
+    "continued": _continued,
+    "declined": _declined,
+    "waited": _waited,
+    "given": _given,
 }

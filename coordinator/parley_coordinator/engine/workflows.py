@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from parley_wire.database import Database
     from sqlalchemy import Connection
 
-    from parley_coordinator.engine.checking import Checks
+    from parley_coordinator.engine.checking import Checks, Deployed
     from parley_coordinator.model import DeployedDocument, Deployment, Versions
     from parley_coordinator.workflow.document import Document
 
@@ -85,13 +85,29 @@ class Workflows:
         found = await self._database.read(lambda c: deploying.startable(c, name, version))
         return await self._taken_back(found)
 
-    async def prove(self, document: Document) -> None:
+    async def opening(self, name: str, version: str | None = None) -> tuple[Document, Deployed]:
+        """Return what `startable` does, and for `prove` what is deployed: one look at the database.
+
+        Raises:
+            UnknownWorkflowError, UnknownVersionError, VersionDeprecatedError
+        """
+        found, active = await self._database.read(
+            lambda c: (deploying.startable(c, name, version), deploying.active(c))
+        )
+        return await self._taken_back(found), active
+
+    async def prove(self, document: Document, active: Deployed | None = None) -> None:
         """Let a deployed document pass if it may run with the agents that there are now.
+
+        Args:
+            active: From `opening`.
 
         Raises:
             InvalidWorkflowError: With every reason in `facts["findings"]`.
         """
-        await self._checks.prove(document, await self._database.read(deploying.active))
+        if active is None:
+            active = await self._database.read(deploying.active)
+        await self._checks.prove(document, active)
 
     async def check(self, principal: Principal, raw: bytes, source: str) -> Checked:
         """Say what keeps a text from being deployed; a text that does not load is an answer too.

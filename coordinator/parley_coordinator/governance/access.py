@@ -22,6 +22,7 @@ class Permission(StrEnum):
     """Runs that the caller requested, or of which the caller may decide an item."""
     RUN_READ_ALL = "run:read-all"
     RUN_CANCEL = "run:cancel"
+    RUN_REPAIR = "run:repair"
     ITEM_READ = "item:read"
     """Items that the caller may decide."""
     ITEM_READ_ALL = "item:read-all"
@@ -30,6 +31,8 @@ class Permission(StrEnum):
     """Also: to have a document checked that is not deployed."""
     WORKFLOW_DEPLOY = "workflow:deploy"
     AGENT_READ = "agent:read"
+    AGENT_CALL = "agent:call"
+    """To have an agent work through the coordinator: past every workflow, and whom it asks."""
     EVENT_PUBLISH = "event:publish"
     EVENT_READ = "event:read"
 
@@ -65,12 +68,14 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             {
                 Permission.RUN_READ_ALL,
                 Permission.RUN_CANCEL,
+                Permission.RUN_REPAIR,
                 Permission.ITEM_READ_ALL,
                 Permission.ITEM_READ,
                 Permission.ITEM_DECIDE,
                 Permission.WORKFLOW_READ,
                 Permission.WORKFLOW_DEPLOY,
                 Permission.AGENT_READ,
+                Permission.AGENT_CALL,
                 Permission.EVENT_PUBLISH,
                 Permission.EVENT_READ,
             }

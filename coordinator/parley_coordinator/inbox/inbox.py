@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from parley_wire.database import Database
     from sqlalchemy import Connection
 
+    from parley_coordinator.model import MessageRef
+
 logger = logging.getLogger(__name__)
 
 
@@ -108,6 +110,7 @@ class Inbox:
         digest: str,
         comment: str = "",
         values: dict[str, Any] | None = None,
+        message: MessageRef | None = None,
     ) -> WorkItem:
         """Decide an item; the first decision wins.
 
@@ -115,6 +118,7 @@ class Inbox:
 
         Args:
             digest: Of the proposal that the person saw.
+            message: The A2A message that brings it.
 
         Raises:
             UnknownItemError: If there is none, or the caller may not see it.
@@ -142,6 +146,7 @@ class Inbox:
             digest=digest,
             comment=comment,
             values=checked,
+            message=message,
         )
         if not await self._database.write(lambda c: self._record(c, item, decision)):
             return _settled(await self.get(principal, item_id), principal, outcome, digest)
@@ -164,7 +169,7 @@ class Inbox:
             return False  # too late, whether or not the run has noticed yet
         if not items.decide(connection, item.id, decision):
             return False
-        journal.append(
+        journal.tell(
             connection,
             item.run_id,
             Place(path=item.path, attempt=item.attempt),

@@ -8,11 +8,14 @@ from parley_cards import strict_json
 from parley_cards.errors import ParleyError
 
 from parley_coordinator.errors import InvalidDecisionError, NotEligibleError
+from parley_coordinator.governance.access import Permission
 from parley_coordinator.inbox.forms import check_values
-from parley_coordinator.model import ItemKind
+from parley_coordinator.model import ItemKind, ItemState, RunItems
 from parley_coordinator.workflow.schemas import problems
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from parley_coordinator.governance.access import Principal
     from parley_coordinator.model import WorkItem
 
@@ -78,3 +81,22 @@ def _check_result(values: dict[str, Any], schema: dict[str, Any] | None) -> None
     found = [] if schema is None else problems(schema, value)
     if found:
         raise InvalidDecisionError(f"the result does not fit: {'; '.join(found)}", problems=found)
+
+
+def as_seen_by(principal: Principal, found: Sequence[WorkItem]) -> RunItems:
+    """Return the items of a run as one person sees them."""
+    sees_all = principal.may(Permission.ITEM_READ_ALL)
+    asked = principal.may(Permission.ITEM_READ)
+    visible: list[WorkItem] = []
+    hidden: list[ItemKind] = []
+    for item in found:
+        made = item.decision
+        if (
+            sees_all
+            or (asked and is_candidate(principal, item))
+            or (made is not None and made.by == principal.subject)
+        ):
+            visible.append(item)
+        elif item.state is ItemState.READY:
+            hidden.append(item.kind)
+    return RunItems(visible=visible, hidden=hidden)

@@ -14,7 +14,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from parley_cards.card import Card, Interface, InvalidCardError
+from parley_cards.delegation import MAX_ANCESTORS, DelegationError
 from parley_cards.errors import ParleyError
+from parley_cards.extensions import DELEGATION
 from parley_wire.agent_errors import AgentAuthError, AgentError
 from parley_wire.client import AgentClient, fetch_card
 from parley_wire.errors import UnsupportedAgentError
@@ -28,6 +30,7 @@ from parley_coordinator.protocols.outcome import (
     identity,
     misconfigured,
     told,
+    unfit,
     unreachable,
     unusable,
 )
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import httpx
+    from parley_cards.delegation import DelegationContract
 
     from parley_coordinator.protocols.outcome import Trail
     from parley_coordinator.protocols.outlet import Outlet
@@ -161,7 +165,7 @@ async def prepare(
             idempotent=idempotent,
         )
     opened = opening(
-        parameters,
+        _under_contract(parameters, request.contract, card),
         message_id=identity(run_id, request.place),
         context_id=identity(run_id, request.place, "context"),
     )
@@ -176,6 +180,35 @@ async def prepare(
         facts=facts,
         idempotent=idempotent,
     )
+
+
+def _under_contract(
+    parameters: dict[str, Any], contract: DelegationContract, card: Card
+) -> dict[str, Any]:
+    """Put the contract of a message into it, if the agent knows what that is.
+
+    Raises:
+        WorkflowError: `configuration`: the agent is above the run.
+    """
+    try:
+        urls = [interface.url for interface in card.interfaces]
+        contract.check_chain(card.name, urls, max_depth=MAX_ANCESTORS)
+    except DelegationError as exc:
+        raise misconfigured(exc.message) from exc
+    message = parameters.get("message")
+    if not isinstance(message, dict) or not card.declares(DELEGATION):
+        return parameters
+    metadata, extensions = message.get("metadata", {}), message.get("extensions", [])
+    if not isinstance(metadata, dict) or not isinstance(extensions, list):
+        raise unfit("`metadata` of a message must be an object, and `extensions` an array")
+    named = metadata.get(DELEGATION)
+    said = {**(named if isinstance(named, dict) else {}), **contract.as_json()}
+    message = {
+        **message,
+        "metadata": {**metadata, DELEGATION: said},
+        "extensions": [*(each for each in extensions if each != DELEGATION), DELEGATION],
+    }
+    return {**parameters, "message": message}
 
 
 def _card_of(url: httpx.URL) -> Card:

@@ -175,12 +175,12 @@ class Sending:
 
     @contextmanager
     def _leaving(self) -> Iterator[None]:
-        """From here on it may have begun, unless the agent says that it has not taken it."""
+        """From here on it may have begun, unless the agent's first word is that it has not taken it."""
         before, self._begun = self._begun, True
         try:
             yield
         except AgentError as exc:
-            self._begun = before or exc.disposition == "uncertain"
+            self._begun = before or bool(self._results) or exc.disposition == "uncertain"
             raise
 
     async def _known(self, trail: Trail) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from parley_coordinator.protocols import a2a, http, mcp, openapi
+from parley_coordinator.protocols import a2a, http, openapi
 from parley_coordinator.protocols.credentials import Credentials
 from parley_coordinator.protocols.open_tasks import OpenTasks
 from parley_coordinator.protocols.outcome import identity
@@ -57,6 +57,9 @@ class Performer:
             case "openapi":
                 return await openapi.prepare(request, self._outlet, self._documents, key)
             case "mcp":
+                # A third of what the coordinator imports, and not every mesh calls MCP.
+                from parley_coordinator.protocols import mcp  # noqa: PLC0415
+
                 return mcp.prepare(request, self._outlet, key)
             case "a2a":
                 return await a2a.prepare(request, self._outlet, self._cards, run_id, self._patience)

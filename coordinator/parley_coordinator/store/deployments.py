@@ -28,6 +28,7 @@ _GET_CURRENT = text(
 )
 _OF_ONE = text(f"{_SELECT} WHERE deployment.name = :name ORDER BY deployment.number DESC")
 _OF_ALL = text(f"{_SELECT} ORDER BY deployment.name, deployment.number DESC")
+_CURRENT = text("SELECT name, version FROM current_version")
 _NAMES = text("SELECT name FROM current_version ORDER BY name")
 _KEEP_DOCUMENT = text(
     """
@@ -73,6 +74,11 @@ def get(connection: Connection, name: str, version: str | None = None) -> Deploy
 def names(connection: Connection) -> list[str]:
     """Return every workflow that is deployed, sorted."""
     return list(connection.execute(_NAMES).scalars())
+
+
+def current(connection: Connection) -> dict[str, str]:
+    """Return the current version of every workflow."""
+    return {row.name: row.version for row in connection.execute(_CURRENT)}
 
 
 def of(connection: Connection, name: str) -> list[Deployment]:

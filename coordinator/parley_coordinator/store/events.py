@@ -45,6 +45,7 @@ _LISTENERS = text(
     SELECT DISTINCT run_id, path, attempt, filters, expected FROM listener
     WHERE type IN (:type, :any)
       AND after < (SELECT seq FROM event WHERE source = :source AND id = :id)
+    ORDER BY run_id, path, attempt
     """
 )
 _WANTED = select(literal(1)).select_from(DOCUMENT).where(text(ABOUT_WORKFLOWS)).limit(1)
@@ -105,6 +106,10 @@ def undelivered(connection: Connection, after: int, limit: int) -> list[Logged]:
     """Return the oldest events with `seq > after` that have not reached all who listen."""
     rows = connection.execute(_UNDELIVERED, {"after": after, "limit": limit})
     return [_logged(row) for row in rows]
+
+
+def any_undelivered(connection: Connection) -> bool:
+    return bool(undelivered(connection, 0, 1))
 
 
 def delivered(connection: Connection, event: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, text, tuple_
 
-from parley_coordinator.model import Decision, Fact, ItemKind, ItemState, WorkItem
+from parley_coordinator.model import Decision, Fact, ItemKind, ItemState, MessageRef, WorkItem
 from parley_coordinator.store.tables import CANDIDATE, ITEM, from_text, to_text
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ def decide(connection: Connection, item_id: str, decision: Decision) -> bool:
         "comment": decision.comment,
         "values": decision.values,
     }
+    if decision.message is not None:
+        body["message"] = {"id": decision.message.id, "digest": decision.message.digest}
     done = connection.execute(_DECIDE, {"id": item_id, "decision": json.dumps(body)})
     return done.rowcount == 1
 
@@ -184,5 +186,6 @@ def _item(row: Row[Any]) -> WorkItem:
             digest=decided["digest"],
             comment=decided["comment"],
             values=decided["values"],
+            message=MessageRef(**decided["message"]) if decided.get("message") else None,
         ),
     )

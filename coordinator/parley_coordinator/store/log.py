@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from parley_coordinator.model import Entry, Place, Wait
-from parley_coordinator.store import journal
+from parley_coordinator.store import artifacts, journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +14,18 @@ if TYPE_CHECKING:
 
     from parley_wire.database import Database
     from sqlalchemy import Connection
+
+
+SOON_S: Final = 0.02
+"""So long may a row that nobody waits for be kept back, to share the commit of one that counts."""
+
+
+class Claims(Protocol):
+    """What the log asks of `engine.claims.Claims`."""
+
+    def check(self) -> None: ...
+
+    def holds(self, connection: Connection, run_id: str) -> bool: ...
 
 
 class OvertakenError(Exception):
@@ -27,8 +39,12 @@ def _sent(ordinal: int) -> str:
 class RunLog:
     """What has happened in a run, and the one way to add to it.
 
-    `recall` answers from memory. `append` returns when the row is durable; `append_soon` only
-    enqueues it, in order, for facts that the next durable row makes durable with it.
+    `recall` answers from memory. `append` returns when the row is durable; `append_soon` keeps it for
+    `SOON_S` at most, in order, for facts that the next durable row makes durable with it.
+
+    Args:
+        claims: Has a say before each intent, which only the holder of the run may write.
+        inline_bytes: Larger outputs are kept beside the journal.
     """
 
     def __init__(
@@ -38,6 +54,9 @@ class RunLog:
         database: Database,
         now: Callable[[], datetime],
         changed: Callable[[str], None],
+        *,
+        claims: Claims | None = None,
+        inline_bytes: int = artifacts.INLINE_BYTES,
     ) -> None:
         self.run_id = run_id
         self.now = now
@@ -45,8 +64,12 @@ class RunLog:
         """The highest `seq` that was read; rows above it arrived later or are our own."""
         self._database = database
         self._changed = changed
+        self._claims = claims
+        self._inline_bytes = inline_bytes
         self._entries = {(e.path, e.attempt, e.kind): e for e in entries}
-        self._pending: set[asyncio.Future[bool]] = set()
+        self._soon: list[Callable[[Connection], bool]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._pending: set[asyncio.Future[None]] = set()
         self._failure: BaseException | None = None
         self._news = False
         self.waits: list[Wait] = []
@@ -75,21 +98,24 @@ class RunLog:
             if entry.kind == kind and (entry.path == path or entry.path.startswith(f"{path}/"))
         ]
 
-    def task_at(self, place: Place) -> str | None:
-        """The id of the newest task that an agent has opened for this place."""
-        found, ordinal = None, 1
-        while (entry := self.recall(place, _sent(ordinal))) is not None:
-            found, ordinal = str(entry.body["task"]), ordinal + 1
+    def tasks_at(self, place: Place) -> list[str]:
+        """The ids of the tasks that agents have opened for this place, oldest first."""
+        found: list[str] = []
+        while (entry := self.recall(place, _sent(len(found) + 1))) is not None:
+            found.append(str(entry.body["task"]))
         return found
 
-    def note_task(self, place: Place, task: str, context: str) -> None:
-        """Write down a task id, unless it is the newest one already; made durable as others are."""
-        ordinal = 1
-        while (entry := self.recall(place, _sent(ordinal))) is not None:
-            if entry.body["task"] == task:
-                return
-            ordinal += 1
-        self.append_soon(place, _sent(ordinal), {"task": task, "context": context})
+    def task_at(self, place: Place, *, past: int = 0) -> str | None:
+        """The id of the newest task that an agent has opened for this place, but for the first `past`."""
+        found = self.tasks_at(place)
+        return found[-1] if len(found) > past else None
+
+    def note_task(self, place: Place, task: str, context: str, *, past: int = 0) -> None:
+        """Write down a task id, unless it is there already after the first `past`."""
+        known = self.tasks_at(place)
+        if task not in known[past:]:
+            kind = _sent(len(known) + 1)
+            self.append_soon(place, kind, {"task": task, "context": context})
 
     def open_tasks(self, below: str = "") -> list[Place]:
         """Where, at `below` or under it, something went to an agent and its end is not known."""
@@ -119,27 +145,71 @@ class RunLog:
             exclusive: The row is an intent: only who has written it may act on it.
 
         Raises:
-            OvertakenError: If it is exclusive and another advance of the run has written it.
+            OvertakenError: If it is exclusive and another advance of the run has written it, or the
+                run has ended or passed to another coordinator.
         """
         known = self.recall(place, kind)
         if known is not None:
             return known
-        added = await self._enqueue(place, kind, body, also)
+        row = self._row(place, kind, body, also, exclusive=exclusive)
+        self.hand_over()
+        added = await self._database.write_soon(row)
         self._raise_failure()
+        if exclusive and self._claims is not None:
+            self._claims.check()
         if exclusive and not added:
             raise OvertakenError(f"{kind} at {place.path} was written by another advance")
+        if not added:
+            await self.refresh()
         self._changed(self.run_id)
         return self._entries[(place.path, place.attempt, kind)]
+
+    async def observe(self, place: Place, output: Any, more: dict[str, Any]) -> Entry:
+        """Add the output of a step durably; a large one beside the journal, and what names it."""
+        if not artifacts.is_large(output, self._inline_bytes):
+            return await self.append(place, "observed", {"output": output, **more})
+        artifact = artifacts.Artifact.of(output)
+        return await self.append(
+            place,
+            "observed",
+            {"artifact": artifact.reference, **more},
+            also=lambda c: artifacts.keep(c, self.run_id, artifact),
+        )
+
+    async def output(self, observed: Entry) -> Any:
+        """Return the output that a row has, or names."""
+        reference = observed.body.get("artifact")
+        if reference is None:
+            return observed.body["output"]
+        digest = str(reference["digest"])
+        return await self._database.read(lambda c: artifacts.value(c, digest))
 
     def append_soon(self, place: Place, kind: str, body: dict[str, Any]) -> Entry:
         """Add a row in order, without waiting; `flush` or the next `append` makes it durable."""
         known = self.recall(place, kind)
         if known is not None:
             return known
-        future = self._enqueue(place, kind, body, None)
+        self._soon.append(self._row(place, kind, body, None))
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(SOON_S, self.hand_over)
+        return self._entries[(place.path, place.attempt, kind)]
+
+    def hand_over(self) -> None:
+        """Enqueue what was kept back, before whatever is enqueued next."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._soon:
+            return
+        rows, self._soon = self._soon, []
+
+        def write(connection: Connection) -> None:
+            for row in rows:
+                row(connection)
+
+        future = self._database.write_soon(write)
         self._pending.add(future)
         future.add_done_callback(self._written)
-        return self._entries[(place.path, place.attempt, kind)]
 
     async def flush(self) -> None:
         """Return when everything that was added is durable.
@@ -147,6 +217,7 @@ class RunLog:
         Raises:
             Exception: What the database raised, if a row could not be written.
         """
+        self.hand_over()
         if self._pending:
             await asyncio.wait(set(self._pending))
         self._raise_failure()
@@ -170,7 +241,7 @@ class RunLog:
             self._entries[key] = entry
             self.seen = max(self.seen, entry.seq)
 
-    def _written(self, future: asyncio.Future[bool]) -> None:
+    def _written(self, future: asyncio.Future[None]) -> None:
         self._pending.discard(future)
         failure = None if future.cancelled() else future.exception()
         self._failure = self._failure or failure
@@ -180,16 +251,21 @@ class RunLog:
         if self._failure is not None:
             raise self._failure
 
-    def _enqueue(
+    def _row(
         self,
         place: Place,
         kind: str,
         body: dict[str, Any],
         also: Callable[[Connection], object] | None,
-    ) -> asyncio.Future[bool]:
-        at = self.now()
+        *,
+        exclusive: bool = False,
+    ) -> Callable[[Connection], bool]:
+        """Remember a row; return what writes it."""
+        at, claims = self.now(), self._claims if exclusive else None
 
         def write(connection: Connection) -> bool:
+            if claims is not None and not claims.holds(connection, self.run_id):
+                raise OvertakenError(f"run {self.run_id} has ended, or is advanced elsewhere")
             added = journal.append(connection, self.run_id, place, kind, at, body)
             if also is not None:
                 also(connection)
@@ -205,4 +281,4 @@ class RunLog:
             body=body,
         )
         self._entries[(place.path, place.attempt, kind)] = entry
-        return self._database.write_soon(write)
+        return write

@@ -3,44 +3,47 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import or_, select, text, tuple_
+from parley_wire.database import Prepared
+from sqlalchemy import and_, or_, select, text, tuple_
 
 from parley_coordinator.model import Parent, Run, RunState
-from parley_coordinator.store.tables import CANDIDATE, RUN, from_text, to_text
+from parley_coordinator.store.tables import CANDIDATE, ITEM, RUN, from_text, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     from sqlalchemy import Connection, Row
 
 _INSERT = text(
     """
     INSERT INTO run (id, workflow, version, digest, context_id, state, segment, input, output, error,
-                     waiting_for, parent, depth, requested_by, created_at, updated_at)
+                     waiting_for, parent, awaited_by, depth, requested_by, created_at, updated_at)
     VALUES (:id, :workflow, :version, :digest, :context_id, 'running', 0, :input, NULL, NULL,
-            '[]', :parent, :depth, :requested_by, :at, :at)
+            '[]', :parent, :awaited_by, :depth, :requested_by, :at, :at)
     """
 )
 _GET = text("SELECT * FROM run WHERE id = :id")
+_IS_OPEN = Prepared(text("SELECT 1 FROM run WHERE id = :id AND state IN ('running', 'waiting')"))
 _FINISH = text(
     """
     UPDATE run SET state = :state, output = :output, error = :error, waiting_for = '[]',
-                   updated_at = :at
+                   wake_at = NULL, updated_at = :at, holder = NULL
     WHERE id = :id AND state IN ('running', 'waiting')
     """
 )
 _PARK = text(
     """
     UPDATE run SET state = 'waiting', segment = :segment, waiting_for = :waiting_for,
-                   updated_at = :at
+                   wake_at = :wake_at, updated_at = :at, holder = NULL
     WHERE id = :id AND state IN ('running', 'waiting') AND segment < :segment
+      AND coalesce(holder, :by) = :by
     """
 )
 _RESUME = text(
-    "UPDATE run SET state = 'running', waiting_for = '[]', updated_at = :at"
+    "UPDATE run SET state = 'running', waiting_for = '[]', wake_at = NULL, updated_at = :at"
     " WHERE id = :id AND state = 'waiting'"
 )
 _GET_DOCUMENT = text("SELECT json FROM document WHERE digest = :digest")
@@ -51,17 +54,18 @@ _KEEP_REQUEST = text(
 _ASKED = text("SELECT 1 FROM candidate WHERE run_id = :run_id AND title = :title LIMIT 1")
 _UNFINISHED = text(
     """
-    SELECT id, segment,
+    SELECT id, segment, state = 'running' AS interrupted,
            EXISTS (SELECT 1 FROM journal WHERE run_id = run.id AND at > run.updated_at) AS has_news,
-           EXISTS (SELECT 1 FROM json_each(run.waiting_for)
-                   WHERE json_extract(value, '$.until') < :before) AS overdue
+           coalesce(wake_at < :before, false) AS overdue
     FROM run WHERE state IN ('running', 'waiting')
+      AND NOT EXISTS (SELECT 1 FROM coordinator
+                      WHERE id = run.holder AND id <> :by AND reaped_by IS NULL)
     """
 )
 _ORPHANS = text(
     """
-    SELECT run.id FROM run JOIN run AS parent ON parent.id = json_extract(run.parent, '$.run')
-    WHERE run.state IN ('running', 'waiting') AND json_extract(run.parent, '$.waits')
+    SELECT run.id FROM run JOIN run AS parent ON parent.id = run.awaited_by
+    WHERE run.state IN ('running', 'waiting')
       AND parent.state IN ('completed', 'faulted', 'cancelled')
     """
 )
@@ -90,6 +94,8 @@ class Unfinished(NamedTuple):
 
     id: str
     segment: int
+    interrupted: bool
+    """It was being advanced, or was about to be; by now it is not, unless in this process."""
     has_news: bool
     """A row came to its journal after it had parked: a decision."""
     overdue: bool
@@ -114,6 +120,7 @@ def insert(connection: Connection, run: Run) -> None:
             "context_id": run.context_id,
             "input": json.dumps(run.input, separators=(",", ":")),
             "parent": None if run.parent is None else json.dumps(run.parent.as_json()),
+            "awaited_by": run.parent.run if run.parent is not None and run.parent.waits else None,
             "depth": run.depth,
             "requested_by": run.requested_by,
             "at": to_text(run.created_at),
@@ -124,6 +131,11 @@ def insert(connection: Connection, run: Run) -> None:
 def get(connection: Connection, run_id: str) -> Stored | None:
     row = connection.execute(_GET, {"id": run_id}).first()
     return None if row is None else _stored(row)
+
+
+def is_open(connection: Connection, run_id: str) -> bool:
+    """Whether a run has not ended."""
+    return _IS_OPEN.run(connection, id=run_id).first() is not None
 
 
 def finish(
@@ -155,15 +167,22 @@ def park(
     segment: int,
     waiting_for: list[dict[str, Any]],
     at: datetime,
+    by: str = "",
 ) -> None:
-    """Record that a run waits, and which segment goes on with it; a later segment stands."""
+    """Record that a run waits, and which segment goes on with it; a later segment stands.
+
+    Args:
+        by: Who parks it; a run that another one holds stays as it is.
+    """
     connection.execute(
         _PARK,
         {
             "id": run_id,
             "segment": segment,
             "waiting_for": json.dumps(waiting_for, separators=(",", ":")),
+            "wake_at": _wake_at(waiting_for),
             "at": to_text(at),
+            "by": by,
         },
     )
 
@@ -172,11 +191,17 @@ def resume(connection: Connection, run_id: str, at: datetime) -> None:
     connection.execute(_RESUME, {"id": run_id, "at": to_text(at)})
 
 
-def unfinished(connection: Connection, before: datetime) -> list[Unfinished]:
-    """Return every run that is not in a final state; what waits for a time before `before` is overdue."""
+def unfinished(connection: Connection, before: datetime, by: str = "") -> list[Unfinished]:
+    """Return every run that is not in a final state, but for those that others than `by` advance.
+
+    What waits for a time before `before` is overdue.
+    """
+    key = {"before": to_text(before), "by": by}
     return [
-        Unfinished(row.id, row.segment, bool(row.has_news), bool(row.overdue))
-        for row in connection.execute(_UNFINISHED, {"before": before.isoformat()})
+        Unfinished(
+            row.id, row.segment, bool(row.interrupted), bool(row.has_news), bool(row.overdue)
+        )
+        for row in connection.execute(_UNFINISHED, key)
     ]
 
 
@@ -207,11 +232,14 @@ def page(
     states: Iterable[RunState] | None = None,
     context_id: str | None = None,
     visible_to: tuple[str, frozenset[str]] | None = None,
+    stuck_since: datetime | None = None,
 ) -> list[Stored]:
     """Return at most `limit` runs, newest first.
 
     Args:
         before: `(created_at text, id)` of the last run of the previous page.
+        stuck_since: Only runs that have an open incident, could not be advanced, or are said to
+            run and have not changed since this time.
         visible_to: Only runs that this subject requested, or with an item for one of these titles.
     """
     query = select(RUN).order_by(RUN.c.created_at.desc(), RUN.c.id.desc()).limit(limit)
@@ -227,6 +255,11 @@ def page(
         subject, titles = visible_to
         asked = select(CANDIDATE.c.run_id).where(CANDIDATE.c.title.in_(sorted(titles)))
         query = query.where(or_(RUN.c.requested_by == subject, RUN.c.id.in_(asked)))
+    if stuck_since is not None:
+        incidents = select(ITEM.c.run_id).where(ITEM.c.state == "ready", ITEM.c.kind == "incident")
+        silent = and_(RUN.c.state == "running", RUN.c.updated_at < to_text(stuck_since))
+        troubled = and_(RUN.c.state == "waiting", RUN.c.waiting_for.like('%"kind":"engine"%'))
+        query = query.where(or_(troubled, silent, RUN.c.id.in_(incidents)))
     return [_stored(row) for row in connection.execute(query)]
 
 
@@ -247,6 +280,11 @@ def keep_request(
         _KEEP_REQUEST,
         {"caller": caller, "key": key, "digest": digest, "run_id": run_id, "at": to_text(at)},
     )
+
+
+def _wake_at(waiting_for: list[dict[str, Any]]) -> str | None:
+    times = [datetime.fromisoformat(each["until"]) for each in waiting_for if each["until"]]
+    return to_text(min(times)) if times else None
 
 
 def _stored(row: Row[Any]) -> Stored:

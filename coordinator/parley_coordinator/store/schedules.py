@@ -32,14 +32,17 @@ _DELETE = text("DELETE FROM schedule WHERE workflow = :workflow")
 _STARTED = text(
     """
     UPDATE schedule SET last_at = :at, last_run = :run, due = :due, problem = NULL, problem_at = NULL
-    WHERE workflow = :workflow AND digest = :digest
+    WHERE workflow = :workflow AND digest = :digest AND coalesce(due, '') = :was
     """
 )
 _REPORT = text(
     "UPDATE schedule SET problem = :problem, problem_at = :at"
     " WHERE workflow = :workflow AND digest = :digest"
 )
-_SET_DUE = text("UPDATE schedule SET due = :due WHERE workflow = :workflow AND digest = :digest")
+_SET_DUE = text(
+    "UPDATE schedule SET due = :due"
+    " WHERE workflow = :workflow AND digest = :digest AND coalesce(due, '') = :was"
+)
 _AFTER_RUN = text("SELECT * FROM schedule WHERE kind = 'after' AND last_run = :run")
 
 _GATHER = text(
@@ -59,7 +62,17 @@ _SETS = text(
     ORDER BY gathered.number
     """
 )
-_SETTLE = text("UPDATE gathered SET state = :state WHERE workflow = :workflow AND set_id = :set_id")
+_OPEN = text(
+    """
+    SELECT (SELECT digest FROM schedule WHERE workflow = :workflow) AS digest,
+           coalesce(max(number), 0) AS last, count(*) AS size
+    FROM gathered WHERE state = 'open' AND workflow = :workflow
+    """
+)
+_SETTLE = text(
+    "UPDATE gathered SET state = :state"
+    " WHERE workflow = :workflow AND set_id = :set_id AND state = :was"
+)
 _DROP = text("UPDATE gathered SET state = 'dropped' WHERE workflow = :workflow AND state = 'open'")
 
 
@@ -105,6 +118,14 @@ class Gathered(NamedTuple):
     """In the order they came; whether each is part of the input."""
 
 
+class OpenSets(NamedTuple):
+    """A schedule and its open sets: another one tells that they are not what they were."""
+
+    digest: str | None
+    last: int
+    size: int
+
+
 def put(connection: Connection, new: Scheduled) -> None:
     """Begin a schedule, in the place of what the workflow had before."""
     connection.execute(
@@ -140,9 +161,10 @@ def delete(connection: Connection, workflow: str) -> None:
 def started(
     connection: Connection, of: Scheduled, run_id: str, at: datetime, due: datetime | None
 ) -> None:
-    """Note the start of a run, and when the next one is due; not if the schedule has changed."""
-    key = {"workflow": of.workflow, "digest": of.digest}
-    connection.execute(_STARTED, {**key, "run": run_id, "at": to_text(at), "due": _text(due)})
+    """Note the start of a run, and when the next one is due; not if another was due meanwhile."""
+    connection.execute(
+        _STARTED, {**_as_read(of), "run": run_id, "at": to_text(at), "due": _text(due)}
+    )
 
 
 def report(connection: Connection, of: Scheduled, problem: str, at: datetime) -> None:
@@ -151,8 +173,8 @@ def report(connection: Connection, of: Scheduled, problem: str, at: datetime) ->
 
 
 def set_due(connection: Connection, of: Scheduled, due: datetime | None) -> None:
-    key = {"workflow": of.workflow, "digest": of.digest}
-    connection.execute(_SET_DUE, {**key, "due": _text(due)})
+    """Note when the next run is due; not if another was due meanwhile."""
+    connection.execute(_SET_DUE, {**_as_read(of), "due": _text(due)})
 
 
 def waiting_for_end(connection: Connection, run_id: str) -> list[Scheduled]:
@@ -188,7 +210,7 @@ def gather(
         },
     )
     if complete:
-        connection.execute(_SETTLE, {**key, "state": str(SetState.COMPLETE)})
+        settle(connection, Gathered(of.workflow, set_id, []), SetState.OPEN, SetState.COMPLETE)
 
 
 def gathered(connection: Connection, workflow: str, event: dict[str, Any]) -> bool:
@@ -208,9 +230,15 @@ def sets(connection: Connection, state: SetState, of: Scheduled | None = None) -
     return list(found.values())
 
 
-def settle(connection: Connection, of: Gathered, state: SetState) -> None:
-    key = {"workflow": of.workflow, "set_id": of.set_id}
-    connection.execute(_SETTLE, {**key, "state": str(state)})
+def open_sets(connection: Connection, workflow: str) -> OpenSets:
+    row = connection.execute(_OPEN, {"workflow": workflow}).one()
+    return OpenSets(row.digest, row.last, row.size)
+
+
+def settle(connection: Connection, of: Gathered, was: SetState, state: SetState) -> bool:
+    """Move a set from one state to another; False if it is no longer in the first."""
+    key = {"workflow": of.workflow, "set_id": of.set_id, "was": str(was)}
+    return connection.execute(_SETTLE, {**key, "state": str(state)}).rowcount > 0
 
 
 def drop_open(connection: Connection, workflow: str) -> None:
@@ -233,6 +261,10 @@ def _scheduled(row: Row[Any]) -> Scheduled:
         problem=row.problem,
         problem_at=_time(row.problem_at),
     )
+
+
+def _as_read(of: Scheduled) -> dict[str, str]:
+    return {"workflow": of.workflow, "digest": of.digest, "was": _text(of.due) or ""}
 
 
 def _text(at: datetime | None) -> str | None:

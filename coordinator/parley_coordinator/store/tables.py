@@ -1,7 +1,8 @@
 """The coordinator's tables.
 
 Times are text, ISO 8601 in UTC with microseconds and `Z`, so that they sort. JSON is text. The
-statements are plain SQL that SQLite and Postgres both speak.
+statements are plain SQL that SQLite and Postgres both speak. `migrations` makes these tables, a revision
+for each change (ADR-0014).
 """
 
 from __future__ import annotations
@@ -9,22 +10,30 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
+from sqlalchemy import Column, Index, Integer, MetaData, Table, UniqueConstraint, text
+
+from parley_coordinator.store.columns import NUMBER, TEXT
 
 ABOUT_WORKFLOWS: Final = "json LIKE '%io.serverlessworkflow.%'"
 """Holds for documents that speak of events about workflows; there is an index of just these."""
 
-METADATA = MetaData(info={"schema_version": 2})
+AWAITED: Final = "awaited_by IS NOT NULL"
+"""Holds for the runs that another one waits for; there is an index of just these."""
+
+HELD: Final = "holder IS NOT NULL"
+"""Holds for the runs that are being advanced; there is an index of just these."""
+
+METADATA = MetaData()
 
 DOCUMENT = Table(
     "document",
     METADATA,
-    Column("digest", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("version", Text, nullable=False),
-    Column("json", Text, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("stored_at", Text, nullable=False),
+    Column("digest", TEXT, primary_key=True),
+    Column("name", TEXT, nullable=False),
+    Column("version", TEXT, nullable=False),
+    Column("json", TEXT, nullable=False),
+    Column("text", TEXT, nullable=False),
+    Column("stored_at", TEXT, nullable=False),
     Index(
         "document_about_workflows",
         "digest",
@@ -37,13 +46,13 @@ DOCUMENT = Table(
 DEPLOYMENT = Table(
     "deployment",
     METADATA,
-    Column("name", Text, primary_key=True),
-    Column("version", Text, primary_key=True),
+    Column("name", TEXT, primary_key=True),
+    Column("version", TEXT, primary_key=True),
     Column("number", Integer, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("deployed_by", Text, nullable=False),
-    Column("deployed_at", Text, nullable=False),
+    Column("digest", TEXT, nullable=False),
+    Column("state", TEXT, nullable=False),
+    Column("deployed_by", TEXT, nullable=False),
+    Column("deployed_at", TEXT, nullable=False),
     UniqueConstraint("name", "number", name="deployment_order"),
 )
 """The versions of a workflow; `number` counts them in the order in which they were deployed."""
@@ -51,22 +60,22 @@ DEPLOYMENT = Table(
 CURRENT = Table(
     "current_version",
     METADATA,
-    Column("name", Text, primary_key=True),
-    Column("version", Text, nullable=False),
+    Column("name", TEXT, primary_key=True),
+    Column("version", TEXT, nullable=False),
 )
 """The version that a run gets that names none: one row per workflow."""
 
 DEPLOYMENT_LOG = Table(
     "deployment_log",
     METADATA,
-    Column("seq", Integer, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("at", Text, nullable=False),
-    Column("by", Text, nullable=False),
-    Column("act", Text, nullable=False),
-    Column("version", Text, nullable=False),
-    Column("from_version", Text),
-    Column("to_version", Text, nullable=False),
+    Column("seq", NUMBER, primary_key=True),
+    Column("name", TEXT, nullable=False),
+    Column("at", TEXT, nullable=False),
+    Column("by", TEXT, nullable=False),
+    Column("act", TEXT, nullable=False),
+    Column("version", TEXT, nullable=False),
+    Column("from_version", TEXT),
+    Column("to_version", TEXT, nullable=False),
     Index("deployment_log_by_name", "name", "seq"),
 )
 """Append-only: who did what to which version, and which one was current before and after."""
@@ -74,37 +83,69 @@ DEPLOYMENT_LOG = Table(
 RUN = Table(
     "run",
     METADATA,
-    Column("id", Text, primary_key=True),
-    Column("workflow", Text, nullable=False),
-    Column("version", Text, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("context_id", Text, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("id", TEXT, primary_key=True),
+    Column("workflow", TEXT, nullable=False),
+    Column("version", TEXT, nullable=False),
+    Column("digest", TEXT, nullable=False),
+    Column("context_id", TEXT, nullable=False),
+    Column("state", TEXT, nullable=False),
     Column("segment", Integer, nullable=False),
-    Column("input", Text, nullable=False),
-    Column("output", Text),
-    Column("error", Text),
-    Column("waiting_for", Text, nullable=False),
-    Column("parent", Text),
+    Column("input", TEXT, nullable=False),
+    Column("output", TEXT),
+    Column("error", TEXT),
+    Column("waiting_for", TEXT, nullable=False),
+    Column("parent", TEXT),
+    Column("awaited_by", TEXT),
+    Column("wake_at", TEXT),
     Column("depth", Integer, nullable=False),
-    Column("requested_by", Text, nullable=False),
-    Column("created_at", Text, nullable=False),
-    Column("updated_at", Text, nullable=False),
+    Column("requested_by", TEXT, nullable=False),
+    Column("created_at", TEXT, nullable=False),
+    Column("updated_at", TEXT, nullable=False),
+    Column("holder", TEXT),
     Index("run_by_age", "created_at", "id"),
     Index("run_by_state", "state", "created_at"),
     Index("run_by_context", "context_id"),
+    Index(
+        "run_by_parent",
+        "awaited_by",
+        sqlite_where=text(AWAITED),
+        postgresql_where=text(AWAITED),
+    ),
+    Index(
+        "run_by_holder",
+        "holder",
+        sqlite_where=text(HELD),
+        postgresql_where=text(HELD),
+    ),
 )
+"""`awaited_by` is the run that waits for the end of this one; `wake_at` the first time that it waits for,
+and NULL if that is none. `holder` is the coordinator that advances it now, if several share the database."""
+
+COORDINATOR = Table(
+    "coordinator",
+    METADATA,
+    Column("id", TEXT, primary_key=True),
+    Column("host", TEXT, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", TEXT, nullable=False),
+    Column("started_ms", NUMBER, nullable=False),
+    Column("beat_ms", NUMBER, nullable=False),
+    Column("reaped_ms", NUMBER),
+    Column("reaped_by", TEXT),
+)
+"""The coordinators that share the database; times are milliseconds since 1970 by its clock.
+`reaped_by` is who has found it dead, or itself if it has stopped."""
 
 JOURNAL = Table(
     "journal",
     METADATA,
-    Column("run_id", Text, primary_key=True),
-    Column("path", Text, primary_key=True),
-    Column("attempt", Text, primary_key=True),
-    Column("kind", Text, primary_key=True),
+    Column("run_id", TEXT, primary_key=True),
+    Column("path", TEXT, primary_key=True),
+    Column("attempt", TEXT, primary_key=True),
+    Column("kind", TEXT, primary_key=True),
     Column("seq", Integer, nullable=False),
-    Column("at", Text, nullable=False),
-    Column("body", Text, nullable=False),
+    Column("at", TEXT, nullable=False),
+    Column("body", TEXT, nullable=False),
     UniqueConstraint("run_id", "seq", name="journal_order"),
 )
 """Append-only: what a run resumes from and what `why` is read from (ADR-0004)."""
@@ -112,19 +153,19 @@ JOURNAL = Table(
 ITEM = Table(
     "item",
     METADATA,
-    Column("id", Text, primary_key=True),
+    Column("id", TEXT, primary_key=True),
     Column("version", Integer, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("run_id", Text, nullable=False),
-    Column("workflow", Text, nullable=False),
-    Column("path", Text, nullable=False),
-    Column("attempt", Text, nullable=False),
-    Column("question", Text, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("created_at", Text, nullable=False),
-    Column("decide_by", Text),
-    Column("decision", Text),
+    Column("kind", TEXT, nullable=False),
+    Column("state", TEXT, nullable=False),
+    Column("run_id", TEXT, nullable=False),
+    Column("workflow", TEXT, nullable=False),
+    Column("path", TEXT, nullable=False),
+    Column("attempt", TEXT, nullable=False),
+    Column("question", TEXT, nullable=False),
+    Column("digest", TEXT, nullable=False),
+    Column("created_at", TEXT, nullable=False),
+    Column("decide_by", TEXT),
+    Column("decision", TEXT),
     Index("item_by_state", "state", "created_at"),
     Index("item_by_run", "run_id"),
 )
@@ -133,9 +174,9 @@ ITEM = Table(
 CANDIDATE = Table(
     "candidate",
     METADATA,
-    Column("item_id", Text, primary_key=True),
-    Column("title", Text, primary_key=True),
-    Column("run_id", Text, nullable=False),
+    Column("item_id", TEXT, primary_key=True),
+    Column("title", TEXT, primary_key=True),
+    Column("run_id", TEXT, nullable=False),
     Index("candidate_by_title", "title", "run_id"),
 )
 """Who may decide an item: one row per `role:...` or `user:...`."""
@@ -143,13 +184,13 @@ CANDIDATE = Table(
 EVENT = Table(
     "event",
     METADATA,
-    Column("seq", Integer, primary_key=True),
-    Column("source", Text, nullable=False),
-    Column("id", Text, nullable=False),
-    Column("type", Text, nullable=False),
-    Column("event", Text, nullable=False),
-    Column("received_at", Text, nullable=False),
-    Column("received_from", Text, nullable=False),
+    Column("seq", NUMBER, primary_key=True),
+    Column("source", TEXT, nullable=False),
+    Column("id", TEXT, nullable=False),
+    Column("type", TEXT, nullable=False),
+    Column("event", TEXT, nullable=False),
+    Column("received_at", TEXT, nullable=False),
+    Column("received_from", TEXT, nullable=False),
     Column("delivered", Integer, nullable=False),
     UniqueConstraint("source", "id", name="event_once"),
     Index("event_by_age", "received_at"),
@@ -162,13 +203,13 @@ or `run:ID`."""
 LISTENER = Table(
     "listener",
     METADATA,
-    Column("run_id", Text, primary_key=True),
-    Column("path", Text, primary_key=True),
-    Column("attempt", Text, primary_key=True),
-    Column("type", Text, primary_key=True),
-    Column("filters", Text, nullable=False),
-    Column("expected", Text, nullable=False),
-    Column("after", Integer, nullable=False),
+    Column("run_id", TEXT, primary_key=True),
+    Column("path", TEXT, primary_key=True),
+    Column("attempt", TEXT, primary_key=True),
+    Column("type", TEXT, primary_key=True),
+    Column("filters", TEXT, nullable=False),
+    Column("expected", TEXT, nullable=False),
+    Column("after", NUMBER, nullable=False),
     Index("listener_by_type", "type"),
 )
 """Which place of which run listens: one row for each type it can hear, or one with an empty type.
@@ -177,18 +218,18 @@ Events up to `after` were offered to it when it began; later ones are delivered.
 SCHEDULE = Table(
     "schedule",
     METADATA,
-    Column("workflow", Text, primary_key=True),
-    Column("version", Text, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("json", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("types", Text, nullable=False),
-    Column("since", Text, nullable=False),
-    Column("due", Text),
-    Column("last_at", Text),
-    Column("last_run", Text),
-    Column("problem", Text),
-    Column("problem_at", Text),
+    Column("workflow", TEXT, primary_key=True),
+    Column("version", TEXT, nullable=False),
+    Column("digest", TEXT, nullable=False),
+    Column("json", TEXT, nullable=False),
+    Column("kind", TEXT, nullable=False),
+    Column("types", TEXT, nullable=False),
+    Column("since", TEXT, nullable=False),
+    Column("due", TEXT),
+    Column("last_at", TEXT),
+    Column("last_run", TEXT),
+    Column("problem", TEXT),
+    Column("problem_at", TEXT),
     Index("schedule_by_due", "due"),
 )
 """The schedule of each current version that has one; `digest` and `json` are of the schedule alone.
@@ -197,13 +238,13 @@ SCHEDULE = Table(
 GATHERED = Table(
     "gathered",
     METADATA,
-    Column("number", Integer, primary_key=True),
-    Column("workflow", Text, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("id", Text, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("set_id", Text, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("number", NUMBER, primary_key=True),
+    Column("workflow", TEXT, nullable=False),
+    Column("source", TEXT, nullable=False),
+    Column("id", TEXT, nullable=False),
+    Column("digest", TEXT, nullable=False),
+    Column("set_id", TEXT, nullable=False),
+    Column("state", TEXT, nullable=False),
     Column("heard", Integer, nullable=False),
     UniqueConstraint("workflow", "source", "id", name="gathered_once"),
     Index("gathered_by_state", "state", "workflow", "number"),
@@ -215,13 +256,44 @@ GATHERED = Table(
 REQUEST = Table(
     "request",
     METADATA,
-    Column("caller", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
-    Column("digest", Text, nullable=False),
-    Column("run_id", Text, nullable=False),
-    Column("at", Text, nullable=False),
+    Column("caller", TEXT, primary_key=True),
+    Column("key", TEXT, primary_key=True),
+    Column("digest", TEXT, nullable=False),
+    Column("run_id", TEXT, nullable=False),
+    Column("at", TEXT, nullable=False),
 )
 """Idempotency keys: the same caller, key and request get the same run."""
+
+PASSED_ON = Table(
+    "passed_on",
+    METADATA,
+    Column("agent", TEXT, primary_key=True),
+    Column("task_id", TEXT, primary_key=True),
+    Column("caller", TEXT, nullable=False),
+    Column("context_id", TEXT, nullable=False),
+    Column("at", TEXT, nullable=False),
+    Index("passed_on_by_caller", "agent", "caller", "at"),
+    Index("passed_on_by_context", "agent", "context_id"),
+)
+"""Whose tasks of agents those are that were asked for through the coordinator (ADR-0019)."""
+
+
+ARTIFACT = Table(
+    "artifact",
+    METADATA,
+    Column("digest", TEXT, primary_key=True),
+    Column("json", TEXT, nullable=False),
+)
+"""Large outputs of steps; never changed. `digest` is `sha256:` of `json`."""
+
+ARTIFACT_USE = Table(
+    "artifact_use",
+    METADATA,
+    Column("digest", TEXT, primary_key=True),
+    Column("run_id", TEXT, primary_key=True),
+    Index("artifact_use_by_run", "run_id"),
+)
+"""The runs that have an artifact: who may see one of them may see it."""
 
 
 def to_text(at: datetime) -> str:

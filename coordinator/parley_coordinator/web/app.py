@@ -12,12 +12,16 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
+from parley_coordinator.web.a2a.reach import Reach
+from parley_coordinator.web.a2a.relay_routes import RelayedAgents
 from parley_coordinator.web.a2a.routes import WorkflowAgents
+from parley_coordinator.web.a2a.tenants import Tenants
 from parley_coordinator.web.authentication import Authenticate
 from parley_coordinator.web.events_rest import EventRest
 from parley_coordinator.web.openapi import openapi
 from parley_coordinator.web.operations import operations
 from parley_coordinator.web.pages import WorkflowPages
+from parley_coordinator.web.push import PushReceiver
 from parley_coordinator.web.rest import Rest, healthy
 from parley_coordinator.web.workflows import WorkflowRest
 
@@ -30,7 +34,16 @@ if TYPE_CHECKING:
     from parley_coordinator.governance.accounts import Accounts
     from parley_coordinator.web.events_rest import Events, Schedules
     from parley_coordinator.web.operations import Operation
-    from parley_coordinator.web.ports import Agents, Inbox, Runs, Workflows
+    from parley_coordinator.web.ports import (
+        Agents,
+        Inbox,
+        Lines,
+        PassedOn,
+        Repairs,
+        Runs,
+        Workflows,
+    )
+    from parley_coordinator.web.push import Pushes
 
     Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -58,24 +71,36 @@ def _dispatched(endpoints: Mapping[str, Endpoint]) -> Endpoint:
 def create_app(  # noqa: PLR0913 - one for each port
     *,
     runs: Runs,
+    repairs: Repairs,
     workflows: Workflows,
     inbox: Inbox,
     events: Events,
     schedules: Schedules,
     accounts: Accounts,
     registry: Agents,
+    lines: Lines,
+    passed_on: PassedOn,
+    pushes: Pushes,
     public_url: str,
+    grpc: str | None = None,
+    older: bool = False,
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[Any]] | None = None,
 ) -> Starlette:
-    """Put the faces together: REST below `/v1`, A2A and pages below `/workflows/{name}`.
+    """Put the faces together: REST below `/v1`, A2A below `/workflows/{name}` and `/agents/{name}`.
 
     Args:
         public_url: How others reach this server; it is in the cards.
+        grpc: `HOST:PORT` at which others reach A2A over gRPC; None: they do not. It is in the cards.
+        older: Speak A2A 0.3 too.
         lifespan: Entered before the first request, left after the last.
+
+    Returns:
+        The app; what it serves over A2A is `state.a2a`, an `Endpoint` for bindings of other ports.
     """
     public_url = public_url.rstrip("/")
+    reach = Reach(public_url, grpc, older=older)
     table = operations(
-        Rest(runs=runs, inbox=inbox, registry=registry),
+        Rest(runs=runs, repairs=repairs, inbox=inbox, registry=registry),
         WorkflowRest(workflows=workflows, public_url=public_url),
         EventRest(events, schedules),
     )
@@ -84,7 +109,7 @@ def create_app(  # noqa: PLR0913 - one for each port
     async def describe(_: Request) -> Response:
         return JSONResponse(described, headers={"cache-control": "public, max-age=60"})
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/healthz", healthy, methods=["GET"]),
             Route("/openapi.json", describe, methods=["GET"]),
@@ -93,11 +118,20 @@ def create_app(  # noqa: PLR0913 - one for each port
             Mount(
                 "/workflows/{name}",
                 app=WorkflowAgents(
-                    runs=runs, workflows=workflows, inbox=inbox, public_url=public_url
+                    runs=runs,
+                    workflows=workflows,
+                    inbox=inbox,
+                    reach=reach,
                 ),
+            ),
+            Mount(
+                "/agents/{name}",
+                app=RelayedAgents(lines, passed_on, reach),
             ),
         ],
         middleware=[
+            # Agents have no account: a push is known by the token of its webhook.
+            Middleware(PushReceiver, pushes=pushes),
             # Who calls comes first: nobody unknown makes us read a body.
             Middleware(Authenticate, accounts=accounts),
             Middleware(StrictBody),
@@ -105,3 +139,12 @@ def create_app(  # noqa: PLR0913 - one for each port
         exception_handlers=exception_handlers(),
         lifespan=lifespan,
     )
+    app.state.a2a = Tenants(
+        accounts=accounts,
+        runs=runs,
+        workflows=workflows,
+        inbox=inbox,
+        lines=lines,
+        passed_on=passed_on,
+    )
+    return app

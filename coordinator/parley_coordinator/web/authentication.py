@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _KEY: Final = "parley.principal"
 _PUBLIC = re.compile(
-    r"/healthz|/openapi\.json|/workflows/[^/]+/\.well-known/agent-card\.json", re.ASCII
+    r"/healthz|/openapi\.json|/(?:workflows|agents)/[^/]+/\.well-known/agent-card\.json", re.ASCII
 )
 _PAGE = re.compile(r"/workflows/[^/]+(?:/diagram\.svg|/outline\.txt|/document\.json)?", re.ASCII)
 _USER: Final = "token"
@@ -58,7 +58,12 @@ class Authenticate:
 
 def principal_of(request: HTTPConnection) -> Principal:
     """Return who sent the request; only behind `Authenticate` and not on a public path."""
-    principal: Principal = request.scope[_KEY]
+    return principal_in(request.scope)
+
+
+def principal_in(scope: Scope) -> Principal:
+    """`principal_of`, for who has no request yet."""
+    principal: Principal = scope[_KEY]
     return principal
 
 

@@ -68,25 +68,35 @@ async def follow(
         yield Glance(run=run, entries=entries, seq=seq)
         if run.state.final or stop.is_set():
             return
-        await _either(runs.wait(run_id, after_seq=seq, timeout_s=LOOK_AGAIN_S), stop)
+        await either(runs.wait(run_id, after_seq=seq, timeout_s=LOOK_AGAIN_S), stop)
 
 
 async def follow_state(
-    runs: Runs, principal: Principal, run_id: str, *, stop: asyncio.Event
+    runs: Runs,
+    principal: Principal,
+    run_id: str,
+    *,
+    stop: asyncio.Event,
+    seen: Run | None = None,
 ) -> AsyncGenerator[Run]:
     """Yield the run as it is, then again whenever its state may have changed.
 
     Ends after a final state, or when `stop` is set.
+
+    Args:
+        seen: The run as it was just read; None: it is read first.
     """
+    run = seen or await runs.get(principal, run_id)
     while True:
-        run = await runs.get(principal, run_id)
         yield run
         if run.state.final or stop.is_set():
             return
-        await _either(runs.wait_for_state(run, timeout_s=LOOK_AGAIN_S), stop)
+        await either(runs.wait_for_state(run, timeout_s=LOOK_AGAIN_S), stop)
+        run = await runs.get(principal, run_id)
 
 
-async def _either(change: Coroutine[object, object, bool], stop: asyncio.Event) -> None:
+async def either(change: Coroutine[object, object, bool], stop: asyncio.Event) -> None:
+    """Wait for a change or for the end of the server, whichever comes first."""
     tasks = {asyncio.ensure_future(change), asyncio.ensure_future(stop.wait())}
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

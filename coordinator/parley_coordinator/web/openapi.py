@@ -31,6 +31,7 @@ _TITLES: Final = {
     409: "Somebody or something was faster",
     413: "The body is too large",
     503: "Try again later",
+    504: "The time was over before it began",
 }
 
 

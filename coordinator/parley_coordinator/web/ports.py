@@ -7,20 +7,29 @@ except where a method takes no principal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from parley_cards.card import Card
+    from parley_cards.delegation import DelegationContract
+    from parley_wire.client import AgentClient
+
     from parley_coordinator.governance.access import Principal
     from parley_coordinator.model import (
         DeployedDocument,
         Deployment,
+        Effect,
         Entry,
         ItemState,
+        MessageRef,
         Page,
+        Phase,
+        Repair,
         Run,
         RunState,
+        Thread,
         Versions,
         Why,
         WorkItem,
@@ -68,11 +77,15 @@ class Runs(Protocol):
         key: str | None = None,
         context_id: str | None = None,
         version: str | None = None,
+        contract: DelegationContract = ...,
+        message_id: str = "",
     ) -> tuple[Run, bool]:
         """Start a run, durably, once for each `key` of this principal.
 
         Args:
             version: Of the workflow; the current one if it is None.
+            contract: Under which the work was passed on; no limits if left out.
+            message_id: Of the A2A message that asks for it.
 
         Returns:
             The run, and whether this call created it: False when the same request came before.
@@ -81,6 +94,7 @@ class Runs(Protocol):
             UnknownWorkflowError, UnknownVersionError, VersionDeprecatedError,
             InvalidInputError, NotPermittedError
             IdempotencyConflictError: If the key was used for another request.
+            DelegationError: If the contract does not let it begin.
         """
         ...
 
@@ -95,17 +109,55 @@ class Runs(Protocol):
         workflow: str | None = None,
         state: RunState | None = None,
         context_id: str | None = None,
+        stuck: bool = False,
         limit: int = 50,
         cursor: str = "",
     ) -> Page[Run]:
-        """Return the runs that the principal may see, newest first."""
+        """Return the runs that the principal may see, newest first.
+
+        Args:
+            stuck: Only those under way that do not get on without somebody.
+        """
+        ...
+
+    async def thread(self, principal: Principal, run_id: str) -> Thread:
+        """Return a run with what was said in it, all of one moment.
+
+        Raises UnknownRunError also for a run that the principal may not see.
+        """
+        ...
+
+    async def tasks(
+        self,
+        principal: Principal,
+        *,
+        workflow: str,
+        phase: Phase | None = None,
+        context_id: str | None = None,
+        changed_since: datetime | None = None,
+        limit: int = 50,
+        cursor: str = "",
+    ) -> tuple[Page[Thread], int]:
+        """Return runs that the principal may see, last changed first, and how many there are in all."""
         ...
 
     async def cancel(self, principal: Principal, run_id: str, reason: str) -> Run:
         """Raises RunFinishedError for a run that has ended."""
         ...
 
+    async def aftermath(self, principal: Principal, run_id: str) -> Sequence[Effect]:
+        """Return what a run has done or begun elsewhere, in the order in which it began."""
+        ...
+
     async def why(self, principal: Principal, run_id: str) -> Why: ...
+
+    async def artifact(self, principal: Principal, digest: str) -> str:
+        """Return the JSON of a large output.
+
+        Raises:
+            UnknownArtifactError: If there is none, or the caller may see no run that has it.
+        """
+        ...
 
     async def lifecycle(self, principal: Principal, run_id: str) -> Sequence[dict[str, Any]]:
         """Return what happened in a run as CloudEvents, oldest first."""
@@ -126,6 +178,20 @@ class Runs(Protocol):
         """Wait until the run has parked, gone on or ended since it was seen.
 
         May return True for nothing; False after `timeout_s`.
+        """
+        ...
+
+
+class Repairs(Protocol):
+    """Runs that go on for others."""
+
+    async def repair(self, principal: Principal, run_id: str, repair: Repair) -> Run:
+        """Have a new run go on for one that ended without success, and return it.
+
+        Raises:
+            NotPermittedError, UnknownRunError, RunFinishedError, NotRepairableError,
+            UnknownStepError, InvalidRequestError, InvalidInputError, WouldRunAgainError,
+            InvalidWorkflowError
         """
         ...
 
@@ -268,13 +334,54 @@ class Inbox(Protocol):
         digest: str,
         comment: str = "",
         values: dict[str, Any] | None = None,
+        message: MessageRef | None = None,
     ) -> WorkItem:
         """Decide an item; the first decision wins.
+
+        Args:
+            message: The A2A message that brings it.
 
         Raises:
             UnknownItemError, NotPermittedError, NotEligibleError, InvalidDecisionError,
             StaleDigestError, AlreadyDecidedError, ItemClosedError
         """
+        ...
+
+
+class Line(Protocol):
+    """How an agent is reached."""
+
+    @property
+    def card(self) -> Card: ...
+    @property
+    def client(self) -> AgentClient: ...
+    @property
+    def since(self) -> datetime: ...
+
+
+class Lines(Protocol):
+    """The agents that the registry knows, for who calls them through the coordinator."""
+
+    async def to(self, name: str) -> Line:
+        """Raises UnknownAgentError, and ParleyError if the registry cannot be asked."""
+        ...
+
+
+class PassedOn(Protocol):
+    """Whose tasks of agents there are."""
+
+    async def claim(self, agent: str, task_id: str, caller: str, context_id: str) -> bool:
+        """Let a task belong to a caller; False if it is somebody else's."""
+        ...
+
+    async def owner(self, agent: str, task_id: str) -> str | None: ...
+
+    async def owned(self, agent: str, caller: str, task_ids: Collection[str]) -> frozenset[str]:
+        """Return those of the tasks that are the caller's."""
+        ...
+
+    async def others_context(self, agent: str, context_id: str, caller: str) -> bool:
+        """Whether a context is used by somebody, and not by this caller."""
         ...
 
 
@@ -320,8 +427,26 @@ class Agent(Protocol):
     def streaming(self) -> bool: ...
 
 
+class Load(Protocol):
+    """How it stands with an agent now, as this coordinator sees it; in memory only."""
+
+    @property
+    def breaker(self) -> str:
+        """`closed`, `open` or `half-open`."""
+        ...
+
+    @property
+    def in_flight(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def limit(self) -> int: ...
+
+
 class Agents(Protocol):
-    """The registry."""
+    """The registry, and what this coordinator knows of its agents."""
+
+    def load(self, name: str) -> Load: ...
 
     async def agents(
         self, *, skill: str | None = None, tag: str | None = None, health: str | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from parley_cards import strict_json
+from parley_cards.delegation import TRACEPARENT, InvalidDelegationError, is_traceparent
+from parley_cards.delegation_json import read_budget, read_delegation
 from pydantic import ConfigDict, Field, ValidationError
 
 from parley_coordinator.errors import InvalidRequestError
@@ -12,6 +14,8 @@ from parley_coordinator.web.resources import HealthName, ItemStateName, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from parley_cards.delegation import DelegationContract
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
@@ -30,10 +34,41 @@ class StartRun(RequestBody):
     """Groups runs, as the contextId of A2A does."""
     version: Name | None = None
     """Of the workflow; the current one if it is left out."""
+    deadline: Annotated[str, Field(max_length=40)] | None = None
+    """By when it is to be done, in UTC: `2026-05-04T09:30:00Z`. What is left open then is stopped."""
+    budget: dict[str, Any] | None = None
+    """What it may use up: `{calls?, cost?: {amount, unit}}`; `amount` is a decimal string."""
+
+    def contract(self, traceparent: str) -> DelegationContract:
+        """Raises InvalidRequestError."""
+        trace = {TRACEPARENT: traceparent} if is_traceparent(traceparent) else {}
+        given = {"deadline": self.deadline, "budget": self.budget, **trace}
+        try:
+            read_budget(self.budget or {})
+            return read_delegation({name: each for name, each in given.items() if each is not None})
+        except InvalidDelegationError as exc:
+            raise InvalidRequestError(
+                f"the limits of the run cannot be read: {exc.reason}"
+            ) from exc
 
 
 class CancelRun(RequestBody):
     reason: Annotated[str, Field(max_length=2000)] = ""
+
+
+class RepairRun(RequestBody):
+    act: Literal["retry", "skip"] = "retry"
+    reason: Annotated[str, Field(min_length=1, max_length=2000)]
+    step: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    """JSON pointer or name of a task; left out: where the run stopped."""
+    arguments: dict[str, Any] | None = None
+    """For `retry` of a call of an agent, instead of what the document computes."""
+    output: Any = None
+    """For `skip`: the raw output of the step; left out, what goes in comes out."""
+    input: Any = None
+    """Start over with this input."""
+    again: bool = False
+    """Repeat what had an effect, or may have had one."""
 
 
 class DecideItem(RequestBody):
@@ -67,6 +102,8 @@ class RunQuery(PageQuery):
     workflow: Name | None = None
     state: RunStateName | None = None
     context_id: Name | None = None
+    stuck: bool = False
+    """Only runs that do not get on without somebody, or that should have gone on by now."""
 
 
 class ItemQuery(PageQuery):

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from parley_coordinator.model import Entry, Page, Run, Why, WhyStep, WorkItem
-    from parley_coordinator.web.ports import Agent
+    from parley_coordinator.model import Effect, Entry, Page, Run, Why, WhyStep, WorkItem
+    from parley_coordinator.web.ports import Agent, Load
 
 RunStateName = Literal["running", "waiting", "completed", "faulted", "cancelled"]
 ItemStateName = Literal["ready", "decided", "expired", "withdrawn"]
@@ -53,6 +53,32 @@ class RunResource(RunSummary):
     """null until the run is completed."""
     error: dict[str, Any] | None
     """`{type, status, title, detail, instance}` of a faulted run."""
+
+
+class EffectResource(Resource):
+    run_id: str
+    """Of the run itself, or of one that it has started."""
+    path: str
+    attempt: str
+    title: str
+    agent: str
+    """Or the host of a protocol call."""
+    task: str
+    """The agent's; empty: it has named none."""
+    state: Literal["done", "cancelled", "running", "unknown"]
+    """`done` stays done; `running`: it may be, it could not be stopped; `unknown`: it may have been done."""
+    said: str
+    """What came of it, in words."""
+
+
+class CancelledRun(RunResource):
+    effects: list[EffectResource]
+    """What it has done or begun elsewhere; what only reads, or is known to have had no effect, is left out."""
+
+    @classmethod
+    def of(cls, run: Run, effects: Sequence[Effect]) -> Self:
+        told = [EffectResource.model_validate(effect) for effect in effects]
+        return cls(**RunResource.model_validate(run).model_dump(by_alias=False), effects=told)
 
 
 class RunList(Resource):
@@ -171,6 +197,19 @@ class AgentSkill(Resource):
     idempotent: bool
 
 
+class LoadResource(Resource):
+    """As this coordinator sees it, since its start."""
+
+    breaker: Literal["closed", "open", "half-open"]
+    """open: left alone after failures in a row. half-open: the next call decides."""
+    in_flight: int
+    """Calls under way."""
+    waiting: int
+    """Steps that wait for one of these to end."""
+    limit: int
+    """Calls at once."""
+
+
 class AgentResource(Resource):
     name: str
     version: str
@@ -184,12 +223,24 @@ class AgentResource(Resource):
     streaming: bool
 
 
+class AgentInUse(AgentResource):
+    load: LoadResource
+
+
 class AgentList(Resource):
-    agents: list[AgentResource]
+    agents: list[AgentInUse]
 
     @classmethod
-    def of(cls, agents: Sequence[Agent]) -> Self:
-        return cls(agents=[AgentResource.model_validate(agent) for agent in agents])
+    def of(cls, agents: Sequence[Agent], load: Callable[[str], Load]) -> Self:
+        return cls(
+            agents=[
+                AgentInUse(
+                    **AgentResource.model_validate(agent).model_dump(by_alias=False),
+                    load=LoadResource.model_validate(load(agent.name)),
+                )
+                for agent in agents
+            ]
+        )
 
 
 class ScheduleResource(Resource):

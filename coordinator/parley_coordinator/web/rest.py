@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from parley_coordinator.errors import InvalidRequestError
 from parley_coordinator.governance.access import Permission, require
-from parley_coordinator.model import ItemState, RunState
+from parley_coordinator.model import ItemState, Repair, RunState
 from parley_coordinator.web import requests as q
 from parley_coordinator.web import resources as r
 from parley_coordinator.web.authentication import principal_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from starlette.requests import Request
 
-    from parley_coordinator.web.ports import Agents, Inbox, Runs
+    from parley_coordinator.web.ports import Agents, Inbox, Repairs, Runs
 
 MAX_KEY_CHARS: Final = 200
 
@@ -31,8 +31,9 @@ MAX_KEY_CHARS: Final = 200
 class Rest:
     """The endpoints."""
 
-    def __init__(self, *, runs: Runs, inbox: Inbox, registry: Agents) -> None:
+    def __init__(self, *, runs: Runs, repairs: Repairs, inbox: Inbox, registry: Agents) -> None:
         self._runs = runs
+        self._repairs = repairs
         self._inbox = inbox
         self._registry = registry
 
@@ -45,6 +46,7 @@ class Rest:
             key=_idempotency_key(request),
             context_id=body.context_id,
             version=body.version,
+            contract=body.contract(request.headers.get("traceparent", "")),
         )
         return answer(
             r.RunResource.model_validate(run),
@@ -59,6 +61,7 @@ class Rest:
             workflow=query.workflow,
             state=None if query.state is None else RunState(query.state),
             context_id=query.context_id,
+            stuck=query.stuck,
             limit=query.limit,
             cursor=query.cursor,
         )
@@ -74,11 +77,31 @@ class Rest:
         run = await self._runs.cancel(
             principal_of(request), request.path_params["run"], body.reason
         )
-        return answer(r.RunResource.model_validate(run))
+        effects = await self._runs.aftermath(principal_of(request), run.id)
+        return answer(r.CancelledRun.of(run, effects))
+
+    async def repair_run(self, request: Request) -> Response:
+        body = q.read_body(q.RepairRun, await json_body(request))
+        told = {name: getattr(body, name) for name in body.model_fields_set}
+        run = await self._repairs.repair(
+            principal_of(request), request.path_params["run"], Repair(**{"act": body.act, **told})
+        )
+        return answer(
+            r.RunResource.model_validate(run),
+            status=201,
+            headers={"location": f"/v1/runs/{run.id}"},
+        )
 
     async def why(self, request: Request) -> Response:
         why = await self._runs.why(principal_of(request), request.path_params["run"])
         return answer(r.WhyResource.of(why))
+
+    async def artifact(self, request: Request) -> Response:
+        digest = request.path_params["digest"]
+        written = await self._runs.artifact(principal_of(request), digest)
+        # It never changes; who may see it does.
+        headers = {"cache-control": "private, no-cache", "etag": f'"{digest}"'}
+        return Response(written, headers=headers, media_type="application/json")
 
     async def lifecycle(self, request: Request) -> Response:
         found = await self._runs.lifecycle(principal_of(request), request.path_params["run"])
@@ -124,7 +147,7 @@ class Rest:
         require(principal_of(request), Permission.AGENT_READ)
         query = q.read_query(q.AgentQuery, request.query_params.multi_items())
         agents = await self._registry.agents(skill=query.skill, tag=query.tag, health=query.health)
-        return answer(r.AgentList.of(agents))
+        return answer(r.AgentList.of(agents, self._registry.load))
 
 
 async def json_body(request: Request) -> bytes:

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
 from parley_cards.canonical import digest
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, model_validator
+from parley_cards.delegation import Budget, InvalidDelegationError
+from parley_cards.delegation_json import read_budget
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from parley_coordinator.workflow import calls, events, fields, tasks
 from parley_coordinator.workflow.calls import Authentication, Resource
@@ -37,6 +46,16 @@ from parley_coordinator.workflow.tasks import AnyTask, NamedTask, TaskList
 _Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$")]
 
 
+def _with_budget(metadata: dict[str, Any]) -> dict[str, Any]:
+    try:
+        read_budget(metadata.get("budget", {}))
+    except InvalidDelegationError as exc:
+        message = f"the budget of a run is not one: {exc.reason}"
+        fix = 'write budget: {calls: 20, cost: {amount: "5.00", unit: EUR}}'
+        raise problem("budget", message, fix) from exc
+    return metadata
+
+
 class Head(Strict):
     """The key `document`."""
 
@@ -47,7 +66,7 @@ class Head(Strict):
     title: str = ""
     summary: str = ""
     tags: dict[str, str] = Field(default_factory=dict)
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: Annotated[dict[str, Any], AfterValidator(_with_budget)] = Field(default_factory=dict)
 
 
 def _a_call(value: Any) -> Any:
@@ -146,6 +165,8 @@ class Document:
     output_schema: dict[str, Any] | None
     timeout: Timeout | None
     schedule: Schedule | None
+    budget: Budget
+    """What one run may use up: `document.metadata.budget`."""
     checks_input: Schema | None = field(repr=False)
     """`input_schema`, compiled."""
     checks_output: Schema | None = field(repr=False)
@@ -209,6 +230,7 @@ def _build(value: Any, positions: Positions, source: str) -> Document:
         output_schema=_schema_json(body.output.schema_),
         timeout=body.timeout,
         schedule=body.schedule,
+        budget=read_budget(body.document.metadata.get("budget", {})),
         checks_input=body.input.schema_,
         checks_output=body.output.schema_,
         positions=positions,

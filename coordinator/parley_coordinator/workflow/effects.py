@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol
 
+from parley_cards.delegation import UNLIMITED, DelegationContract
+
 from parley_coordinator.model import Place
 
 NOTE_CHOSE: Final = "chose"
@@ -39,6 +41,9 @@ NOTE_EVENTS: Final = "heard"
 """A listen that has what it waited for: `{events}`, each as `source id`."""
 NOTE_CLOSED: Final = "closed"
 """A listen that an error has ended: `{}`. Its events are offered again."""
+NOTE_GIVEN: Final = "given"
+"""What a person put in the place of a step when they repaired a run: `{output}`, the raw output of a
+task that is not run; `{passed: true}`, the same with the task's input; `{arguments}` of a call."""
 NOTE_UNHEARD: Final = "unheard"
 """A listen whose time ran out: `{count}`, how many of the received events it had looked at."""
 
@@ -83,6 +88,8 @@ class Request:
     deadline: datetime | None
     title: str
     compensates: str = ""
+    contract: DelegationContract = UNLIMITED
+    """Of a message to an agent; the engine's to fill in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

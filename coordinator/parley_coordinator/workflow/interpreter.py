@@ -69,6 +69,8 @@ class RunInfo:
     """UTC."""
     requested_by: str
     """Subject of the caller."""
+    deadline: datetime | None = None
+    """UTC. By when whoever passed the work on wants it done."""
 
 
 async def interpret(
@@ -114,11 +116,11 @@ async def _interpret(
     data = run.input
     if document.input_from is not None:
         data = await machine.expressions.transform(document.input_from, data, constants)
-    limit = None
+    limit = None if run.deadline is None else tightest(None, run.deadline, "")
     if document.timeout is not None:
         after = machine.timeout(document.timeout, "/timeout").after
         length = await machine.length(after, data, constants, "/timeout")
-        limit = tightest(None, run.started_at + length, "")
+        limit = tightest(limit, run.started_at + length, "")
     try:
         output = await machine.run_list(
             document.tasks, data, place=Place(path="/do"), limit=limit, variables={}

@@ -17,6 +17,7 @@ from parley_coordinator.workflow.document import Document
 from parley_coordinator.workflow.durations import duration
 from parley_coordinator.workflow.effects import (
     NOTE_EXPIRED,
+    NOTE_GIVEN,
     NOTE_LIMITED,
     NOTE_SKIPPED,
     Effects,
@@ -203,6 +204,11 @@ class Machine:
             compared = operands(task.if_, raw, scope)
             await self.effects.note(place, NOTE_SKIPPED, {"when": task.if_, "operands": compared})
             raise Skipped
+        given = self.effects.recall(place, NOTE_GIVEN)
+        if given is not None and "arguments" not in given:
+            output = given.get("output", raw)
+            scope = {**scope, "input": raw, "task": {**about, "output": output}}
+            return await self.hand_on(task.output, task.export, output, scope, place), task.then
         check(task.input.schema_, raw, "input", place.path)
         data = raw
         if task.input.from_ is not None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from parley_coordinator.model import Place
 from parley_coordinator.workflow.authentication import resolve
 from parley_coordinator.workflow.compensation import handled_attempt, undone_path
-from parley_coordinator.workflow.effects import NOTE_SKIPPED, Call, Child, Request
+from parley_coordinator.workflow.effects import NOTE_GIVEN, NOTE_SKIPPED, Call, Child, Request
 from parley_coordinator.workflow.endpoints import arguments_of
 from parley_coordinator.workflow.errors import Standard, WorkflowError
 from parley_coordinator.workflow.frame import (
@@ -36,7 +36,11 @@ async def run_call(machine: Machine, task: CallTask, data: Any, frame: Frame) ->
     undone = undone_path(machine.document.json, frame.place.path, task.compensates)
     if await _nothing_to_undo(machine, frame, undone):
         raise Skipped
-    arguments = await machine.expressions.evaluate(task.with_, data, frame.scope)
+    given = machine.effects.recall(frame.place, NOTE_GIVEN)
+    if given is not None:
+        arguments = given["arguments"]
+    else:
+        arguments = await machine.expressions.evaluate(task.with_, data, frame.scope)
     if not isinstance(arguments, dict):
         raise configuration_error("`with` must give an object", frame.place.path)
     if not task.call.catalog:

@@ -36,6 +36,23 @@ def test_a_mesh_is_six_processes_that_know_each_other(tmp_path: Path) -> None:
     assert all("PARLEY_PORT" not in child.env for child in children.values())
 
 
+def test_only_the_coordinator_is_told_where_its_database_is(tmp_path: Path) -> None:
+    """Its URL may hold a password: no other process needs it, and no command line shows it."""
+    url = "postgresql://me:geheim@db/parley"
+    found = workflows(tmp_path / "w")
+    mesh = open_mesh(tmp_path / "home", workflows=found, database_url=url)
+    told = {child.name: child for child in mesh.children({"PARLEY_DATABASE_URL": "of a shell"})}
+
+    assert told.pop("coordinator").env["PARLEY_DATABASE_URL"] == url
+    assert all("PARLEY_DATABASE_URL" not in child.env for child in told.values())
+    assert not any("geheim" in word for child in mesh.children() for word in child.argv)
+
+    # A mesh for a demonstration keeps to its own home, whatever the shell says.
+    own = open_mesh(tmp_path / "home", workflows=found)
+    for child in own.children({"PARLEY_DATABASE_URL": url}):
+        assert "PARLEY_DATABASE_URL" not in child.env
+
+
 def test_a_file_of_the_current_directory_stands_in_for_no_module(tmp_path: Path) -> None:
     (tmp_path / "typer.py").write_text("raise SystemExit('ran')\n")
     mesh = open_mesh(tmp_path / "home", port_base=9100, workflows=workflows(tmp_path / "w"))

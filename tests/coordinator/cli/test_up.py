@@ -79,12 +79,12 @@ class Up:
 
 
 @contextlib.asynccontextmanager
-async def up(home: Path) -> AsyncIterator[Up]:
+async def up(home: Path, *words: str) -> AsyncIterator[Up]:
     base = free_base()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "parley_coordinator.cli", "up", "--home", str(home), "--port-base", str(base)),
-        *("--workflows", str(find_workflows())),
+        *("--workflows", str(find_workflows()), *words),
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -205,3 +205,25 @@ async def test_the_example_uses_the_sdk_and_nothing_of_ours() -> None:
     imports = [line for line in example.splitlines() if line.startswith(("import ", "from "))]
     assert imports
     assert not any("parley" in line for line in imports)
+
+
+async def test_a_mesh_keeps_its_runs_on_postgres_and_the_doctor_finds_it_well(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    async with up(tmp_path / "home", "--database-url", postgres_url) as mesh:
+        await mesh.until("try: parley run")
+        invoice = f"invoice=@{SAMPLES / 'matching.xml'}"
+        run = await mesh.parley("run", "invoice-exception", "--wait", "--set", invoice)
+        port = int(mesh.url.rpartition(":")[2])
+        _, out, _ = await ended(
+            *("-m", "parley_coordinator.cli", "doctor", "-ojson", "--home", str(mesh.home)),
+            *("--database-url", postgres_url, "--registry", f"http://127.0.0.1:{port + 1}"),
+        )
+
+    assert (run["state"], run["output"]["decision"]) == ("completed", "approve")
+    found = json.loads(out)["findings"]
+    # The server for tests does not care for a loss of power.
+    unwell = [each for each in found if each["status"] != "ok" and each["check"] != "durability"]
+    assert unwell == []
+    assert next(each["what"] for each in found if each["check"] == "leases").endswith("s ago")
+    assert not (tmp_path / "home" / "coordinator.db").exists()

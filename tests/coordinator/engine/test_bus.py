@@ -13,7 +13,7 @@ from parley_coordinator.errors import EventConflictError
 from parley_coordinator.model import Place
 from parley_coordinator.store import events, journal
 from parley_coordinator.store.events import Listener, Receipt
-from parley_coordinator.store.tables import METADATA
+from parley_coordinator.store.opening import open_database
 from parley_coordinator.workflow.events import types_of
 from parley_coordinator.workflow.expressions import Expressions
 from parley_wire.database import Database
@@ -68,9 +68,17 @@ class Desk:
         return [entry.body["event"]["id"] for entry in found]
 
 
-@pytest.fixture
-async def desk(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Desk]:  # noqa: ARG001 - orders fixtures
-    database = Database(f"sqlite:///{tmp_path / 'coordinator.db'}", METADATA)
+@pytest.fixture(params=["sqlite", "postgres"])
+async def desk(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    anyio_backend: str,  # noqa: ARG001 - orders fixtures
+) -> AsyncIterator[Desk]:
+    database = open_database(
+        f"sqlite:///{tmp_path / 'coordinator.db'}"
+        if request.param == "sqlite"
+        else request.getfixturevalue("postgres_url")
+    )
     yield Desk(database)
     await database.aclose()
 
@@ -155,6 +163,7 @@ async def test_events_about_workflows_go_to_who_names_their_type(desk: Desk) -> 
     assert await desk.database.read(lambda c: events.since(c, NOW - timedelta(1), None)) == []
 
 
+@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
 async def test_who_listens_is_found_by_an_index_and_so_is_whether_anybody_cares_for_runs(
     desk: Desk,
 ) -> None:
@@ -200,7 +209,7 @@ def _ids(connection: Connection) -> list[str]:
 async def test_in_whatever_order_each_listen_is_told_once_of_each_later_event(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
 ) -> None:
-    database = Database(f"sqlite:///{tmp_path_factory.mktemp('bus') / 'c.db'}", METADATA)
+    database = open_database(f"sqlite:///{tmp_path_factory.mktemp('bus') / 'c.db'}")
     desk = Desk(database)
     sent: list[str] = []
     expected: dict[str, list[str]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from parley_coordinator.engine.children import MAX_DEPTH
+from parley_cards.delegation import MAX_DEPTH
 
 from tests.coordinator.world import CALL, World, until, world
 from tests.scripted_agent import ScriptedAgent

@@ -241,7 +241,7 @@ async def test_cancelling_a_run_cancels_its_remote_tasks(tmp_path: Path) -> None
 async def test_an_agent_that_is_never_reached_is_an_error_and_no_incident(tmp_path: Path) -> None:
     agent = ScriptedAgent(down=True)
     async with world(tmp_path, {"act": CALL}, agent) as mesh:
-        run = await mesh.run("act", {"do": "complete"})
+        run = await mesh.run("act", {"do": "complete"}, seconds=60)
 
         assert run["state"] == "faulted"
         assert run["error"]["type"].endswith("/communication")

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from parley_coordinator import app
+from parley_coordinator.delegation.terms import Terms
 from parley_coordinator.engine.children import Children
 from parley_coordinator.engine.durable import Durable
 from parley_coordinator.engine.ending import end
+from parley_coordinator.engine.queues import QueueFile
 from parley_coordinator.model import Place, RunState
 from parley_coordinator.store import journal, runs
 from parley_coordinator.store.log import OvertakenError, RunLog
-from parley_coordinator.store.tables import METADATA
+from parley_coordinator.store.opening import open_database
 from parley_coordinator.workflow.document import Document
 from parley_coordinator.workflow.effects import NOTE_WON, Child
 from parley_wire.database import Database
@@ -101,11 +103,11 @@ async def waiting(mesh: World, workflow: str) -> dict[str, Any]:
 
 
 def database_of(home: Path) -> Database:
-    return Database(f"sqlite:///{home / 'coordinator.db'}", METADATA)
+    return open_database(f"sqlite:///{home / 'coordinator.db'}")
 
 
 async def test_a_segment_that_is_parked_twice_runs_at_the_later_word(tmp_path: Path) -> None:
-    durable = Durable(tmp_path / "queue.db")
+    durable = Durable(QueueFile(tmp_path / "queue.db"))
     went_on = asyncio.Event()
 
     async def advance(_run_id: str, segment: int) -> None:
@@ -266,7 +268,7 @@ async def test_a_run_that_was_cancelled_meanwhile_starts_no_other(tmp_path: Path
         title="Run the other workflow",
     )
     with pytest.raises(OvertakenError):
-        await Children(stored.run, log, nursery).run_workflow(child)
+        await Children(stored.run, log, nursery, Terms("")).run_workflow(child)
     entries = await database.read(lambda c: journal.read(c, run_id))
     count = await database.read(lambda c: len(runs.page(c, limit=9, before=None)))
     await database.aclose()

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from parley_coordinator.governance.access import Principal, Role
 from parley_coordinator.inbox.inbox import Inbox
-from parley_coordinator.store.tables import METADATA
-from parley_wire.database import Database
+from parley_coordinator.store.opening import open_database
 
 from tests.coordinator.world import CALL, world
 from tests.scripted_agent import ScriptedAgent
@@ -335,7 +334,7 @@ async def test_a_decision_whose_wake_up_was_lost_is_found_at_the_next_start(
     async with world(tmp_path, {"ask": ASK}) as mesh:
         run = await mesh.start("ask", {"amount": "1.00"})
         item = await mesh.item(run)
-        database = Database(f"sqlite:///{tmp_path / 'coordinator.db'}", METADATA)
+        database = open_database(f"sqlite:///{tmp_path / 'coordinator.db'}")
         inbox = Inbox(database, now=lambda: datetime.now(UTC), signal=lost)
         person = Principal(subject="approver", roles=frozenset({Role.APPROVER}))
         await inbox.decide(person, item["id"], outcome="approved", digest=item["digest"])

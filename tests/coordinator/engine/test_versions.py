@@ -30,9 +30,8 @@ from parley_coordinator.errors import (
 )
 from parley_coordinator.governance.access import Principal, Role
 from parley_coordinator.model import DeploymentState
-from parley_coordinator.store.tables import METADATA
+from parley_coordinator.store.opening import open_database
 from parley_coordinator.workflow.document import load_document
-from parley_wire.database import Database
 
 pytestmark = pytest.mark.anyio
 
@@ -74,7 +73,7 @@ async def opened(
     folder: Path, *files: bytes, checks: Checks | None = None
 ) -> AsyncIterator[Workflows]:
     """Open what is deployed in `folder`, as a start with these files does."""
-    database = Database(f"sqlite:///{folder / 'coordinator.db'}", METADATA)
+    database = open_database(f"sqlite:///{folder / 'coordinator.db'}")
     workflows = Workflows(database, checks or Checks(matching), now=lambda: NOW)
     try:
         await workflows.deploy_files(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, settings
+from parley_coordinator.delegation.terms import Terms
 from parley_coordinator.engine.asking import Asking
 from parley_coordinator.engine.requests import Requests
 from parley_coordinator.model import Entry, Place, Run, RunState
@@ -18,7 +19,8 @@ from parley_coordinator.protocols.egress import Egress
 from parley_coordinator.protocols.performer import Performer
 from parley_coordinator.store import journal
 from parley_coordinator.store.log import RunLog
-from parley_coordinator.store.tables import METADATA, to_text
+from parley_coordinator.store.opening import open_database
+from parley_coordinator.store.tables import to_text
 from parley_coordinator.workflow.effects import Parked, Request
 from parley_coordinator.workflow.errors import WorkflowError
 from parley_wire.database import Database
@@ -67,7 +69,12 @@ class Bench:
         log = RunLog("r-1", await self.entries(), self.database, self.clock, lambda _: None)
         run = _run(self.clock())
         requests = Requests(
-            run, log, self.performer, Asking(run, log, self.database), self._confidential
+            run,
+            log,
+            self.performer,
+            Asking(run, log, self.database),
+            self._confidential,
+            Terms("http://127.0.0.1:8420"),
         )
         try:
             return await requests.request(request)
@@ -131,7 +138,7 @@ class Bench:
 async def bench(
     home: Path, *, egress: str = EVERYWHERE, patience: float = 1.0, **more: Any
 ) -> AsyncIterator[Bench]:
-    database = Database(f"sqlite:///{home / 'bench.db'}", METADATA)
+    database = open_database(f"sqlite:///{home / 'bench.db'}")
     allowed = Egress.parse(egress, **more)
     clock = Clock()
     async with open_http(addresses=allowed.addresses) as http:

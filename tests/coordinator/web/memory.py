@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from parley_cards.canonical import digest
+from parley_cards.delegation import UNLIMITED, DelegationContract
 from parley_coordinator.engine.lifecycle import lifecycle
 from parley_coordinator.engine.workflows import Workflows
 from parley_coordinator.errors import (
@@ -27,23 +27,30 @@ from parley_coordinator.errors import (
     NotEligibleError,
     RunFinishedError,
     StaleDigestError,
+    UnknownArtifactError,
     UnknownItemError,
     UnknownRunError,
 )
 from parley_coordinator.governance.access import Permission, Principal, require
+from parley_coordinator.inbox.rules import as_seen_by
 from parley_coordinator.model import (
     Decision,
+    Effect,
     Entry,
     Fact,
     ItemKind,
     ItemState,
+    MessageRef,
     Page,
+    Phase,
     Run,
     RunState,
+    Thread,
     Why,
     WhyStep,
     WorkItem,
 )
+from parley_coordinator.model import phase as phase_of
 
 REVIEW = b"""\
 document:
@@ -76,6 +83,8 @@ class Memory:
         self.keys: dict[tuple[str, str], tuple[str, str]] = {}
         self.changed = asyncio.Condition()
         self.broken = False
+        self.contracts: list[DelegationContract] = []
+        """Under which runs were started, oldest first."""
         self._ticks = 0
 
     def now(self) -> datetime:
@@ -120,8 +129,11 @@ class MemoryRuns:
         key: str | None = None,
         context_id: str | None = None,
         version: str | None = None,
+        contract: DelegationContract = UNLIMITED,
+        message_id: str = "",
     ) -> tuple[Run, bool]:
         require(principal, Permission.RUN_START)
+        self._memory.contracts.append(contract)
         document = await self._workflows.startable(workflow, version)
         memory = self._memory
         request = digest({"workflow": workflow, "input": input, "context": context_id})
@@ -152,7 +164,7 @@ class MemoryRuns:
         memory.runs[run_id] = run
         if key is not None:
             memory.keys[principal.subject, key] = (request, run_id)
-        await memory.row(run_id, "started", path="", by=principal.subject)
+        await memory.row(run_id, "started", path="", by=principal.subject, message=message_id)
         await self._go_on(run)
         return run, True
 
@@ -231,6 +243,7 @@ class MemoryRuns:
         workflow: str | None = None,
         state: RunState | None = None,
         context_id: str | None = None,
+        stuck: bool = False,  # noqa: ARG002 - none is
         limit: int = 50,
         cursor: str = "",
     ) -> Page[Run]:
@@ -248,6 +261,53 @@ class MemoryRuns:
             entries=found[start : start + limit], next_cursor=str(start + limit) if more else ""
         )
 
+    async def thread(self, principal: Principal, run_id: str) -> Thread:
+        run = await self.get(principal, run_id)
+        rows = self._memory.rows[run_id]
+        asked = reversed(self._memory.items.values())
+        return Thread(
+            run=run,
+            seq=rows[-1].seq,
+            items=as_seen_by(principal, [item for item in asked if item.run_id == run_id]),
+            message_id=rows[0].body["message"],
+        )
+
+    async def tasks(
+        self,
+        principal: Principal,
+        *,
+        workflow: str,
+        phase: Phase | None = None,
+        context_id: str | None = None,
+        changed_since: datetime | None = None,
+        limit: int = 50,
+        cursor: str = "",
+    ) -> tuple[Page[Thread], int]:
+        found = sorted(
+            (
+                run
+                for run in self._memory.runs.values()
+                if self._sees(principal, run)
+                and run.workflow == workflow
+                and context_id in (None, run.context_id)
+                and phase in (None, phase_of(run, self._open_kinds(run)))
+                and (changed_since is None or run.updated_at >= changed_since)
+            ),
+            key=lambda run: run.updated_at,
+            reverse=True,
+        )
+        start = int(cursor or 0)
+        shown = [await self.thread(principal, run.id) for run in found[start : start + limit]]
+        more = str(start + limit) if len(found) > start + limit else ""
+        return Page(entries=shown, next_cursor=more), len(found)
+
+    def _open_kinds(self, run: Run) -> Sequence[ItemKind]:
+        return [
+            item.kind
+            for item in self._memory.items.values()
+            if item.run_id == run.id and not item.state.final
+        ]
+
     async def cancel(self, principal: Principal, run_id: str, reason: str) -> Run:
         run = await self.get(principal, run_id)
         require(principal, Permission.RUN_CANCEL)
@@ -256,10 +316,17 @@ class MemoryRuns:
         await self._memory.row(run_id, "cancelled", path="", by=principal.subject, reason=reason)
         return await self._memory.change(run_id, state=RunState.CANCELLED, waiting_for=[])
 
+    async def aftermath(self, principal: Principal, run_id: str) -> tuple[Effect, ...]:
+        await self.get(principal, run_id)
+        return ()
+
     async def why(self, principal: Principal, run_id: str) -> Why:
         run = await self.get(principal, run_id)
         steps = [_STEPS(entry, self._memory) for entry in self._memory.rows[run_id]]
         return Why(run=run, steps=steps)
+
+    async def artifact(self, principal: Principal, digest: str) -> str:  # noqa: ARG002
+        raise UnknownArtifactError(digest)
 
     async def lifecycle(self, principal: Principal, run_id: str) -> Sequence[dict[str, Any]]:
         return lifecycle(
@@ -337,6 +404,7 @@ class MemoryInbox:
         digest: str,
         comment: str = "",
         values: dict[str, Any] | None = None,
+        message: MessageRef | None = None,
     ) -> WorkItem:
         item = await self.get(principal, item_id)
         require(principal, Permission.ITEM_DECIDE)
@@ -364,49 +432,13 @@ class MemoryInbox:
                 digest=digest,
                 comment=comment,
                 values=values or {},
+                message=message,
             ),
         )
         self._memory.items[item.id] = decided
         await self._memory.row(item.run_id, "decided", item=item.id, outcome=outcome)
         await self._runs.decided(item.run_id, outcome)
         return decided
-
-
-@dataclass(frozen=True)
-class MemorySkill:
-    id: str = "match-invoice"
-    version: str = "1.0.0"
-    name: str = "Match an invoice"
-    tags: tuple[str, ...] = ("finance",)
-    effect: str = "read"
-    idempotent: bool = True
-
-
-@dataclass(frozen=True)
-class MemoryAgent:
-    name: str = "matching"
-    version: str = "1.2.3"
-    url: str = "http://127.0.0.1:8432"
-    health: str = "up"
-    registered_at: datetime = datetime(2026, 11, 23, tzinfo=UTC)
-    lease_until: datetime = datetime(2026, 11, 24, tzinfo=UTC)
-    card_digest: str = "sha256:" + "0" * 64
-    skills: tuple[MemorySkill, ...] = (MemorySkill(),)
-    dedupes: bool = True
-    streaming: bool = True
-
-
-class MemoryAgents:
-    async def agents(
-        self, *, skill: str | None = None, tag: str | None = None, health: str | None = None
-    ) -> Sequence[MemoryAgent]:
-        return [
-            agent
-            for agent in [MemoryAgent()]
-            if (skill is None or any(each.id == skill for each in agent.skills))
-            and (tag is None or any(tag in each.tags for each in agent.skills))
-            and health in (None, agent.health)
-        ]
 
 
 _ALL = Permission.ITEM_READ_ALL

@@ -13,22 +13,27 @@ from typing import Any
 import httpx
 from parley_cards.library import library_card
 from parley_coordinator.delegation.catalog import AgentCatalog
+from parley_coordinator.delegation.lines import Line, PassedOn
 from parley_coordinator.engine.bus import Bus
 from parley_coordinator.engine.checking import Checks
 from parley_coordinator.engine.deploying import Written
 from parley_coordinator.engine.events import Events
+from parley_coordinator.engine.pushes import Pushes
 from parley_coordinator.engine.scheduling import Scheduler
 from parley_coordinator.engine.workflows import Workflows
-from parley_coordinator.governance.access import Role
+from parley_coordinator.errors import UnknownAgentError
+from parley_coordinator.governance.access import Principal, Role
 from parley_coordinator.governance.accounts import Accounts
-from parley_coordinator.store.tables import METADATA
+from parley_coordinator.model import Repair, Run
+from parley_coordinator.store.opening import open_database
 from parley_coordinator.web.app import create_app
 from parley_coordinator.workflow.document import load_document
 from parley_coordinator.workflow.expressions import Expressions
 from parley_wire.database import Database
 from parley_wire.serving import Background
 
-from tests.coordinator.web.memory import REVIEW, Memory, MemoryAgents, MemoryInbox, MemoryRuns
+from tests.coordinator.web.memory import REVIEW, Memory, MemoryInbox, MemoryRuns
+from tests.coordinator.web.memory_agents import MemoryAgents
 
 TOKENS = {role: f"pt_{role}_{'x' * 32}" for role in Role}
 
@@ -53,6 +58,16 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+class _NoRepairs:
+    async def repair(self, _principal: Principal, _run_id: str, _repair: Repair) -> Run:
+        raise AssertionError("no run is repaired in these tests")
+
+
+class _NoAgents:
+    async def to(self, name: str) -> Line:
+        raise UnknownAgentError(name)
+
+
 async def _nobody_waits(_run_id: str) -> None:
     raise AssertionError("no run listens in these tests")
 
@@ -65,7 +80,7 @@ async def _nobody_starts(_event: dict[str, Any]) -> None:
 async def deployed() -> AsyncIterator[tuple[Database, Workflows]]:
     """Workflows on a file of their own, with `REVIEW` deployed and one agent known."""
     with tempfile.TemporaryDirectory() as folder:
-        database = Database(f"sqlite:///{Path(folder) / 'coordinator.db'}", METADATA)
+        database = open_database(f"sqlite:///{Path(folder) / 'coordinator.db'}")
         workflows = Workflows(database, Checks(_catalog), now=_now)
         review = Written(load_document(REVIEW, source="review"), REVIEW, source="review")
         try:
@@ -98,6 +113,7 @@ async def _serving(
     )
     background = Background(port=port)
     background.app = create_app(
+        repairs=_NoRepairs(),
         runs=runs,
         workflows=workflows,
         inbox=MemoryInbox(memory, runs),
@@ -105,6 +121,9 @@ async def _serving(
         schedules=Scheduler(database, workflows, runs, now=_now),
         accounts=Accounts({token: role for role, token in TOKENS.items()}),
         registry=MemoryAgents(),
+        lines=_NoAgents(),
+        passed_on=PassedOn(database, now=_now),
+        pushes=Pushes(database, signal=_nobody_waits, now=_now),
         public_url=background.url,
     )
     async with background:

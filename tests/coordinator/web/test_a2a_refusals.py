@@ -53,7 +53,7 @@ async def test_a_wrong_person_is_told_so_with_the_code_of_the_one_table(served: 
     )
 
     assert body["error"]["code"] == -32043
-    assert body["error"]["data"][0]["metadata"]["code"] == "not_eligible"
+    assert body["error"]["data"][0]["reason"] == "NOT_ELIGIBLE"
     async with served.http("requester") as http:
         response = await http.post(
             "/workflows/review/rest/message:send",
@@ -61,7 +61,7 @@ async def test_a_wrong_person_is_told_so_with_the_code_of_the_one_table(served: 
             headers={"A2A-Version": "1.0"},
         )
     assert response.status_code == 403
-    assert response.json()["error"]["details"][0]["metadata"]["code"] == "not_eligible"
+    assert response.json()["error"]["details"][0]["reason"] == "NOT_ELIGIBLE"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ async def test_nothing_is_approved_that_nobody_says_they_have_seen(
     )
 
     assert body["error"]["code"] == -32602
-    assert body["error"]["data"][0]["metadata"]["code"] == "invalid_decision"
+    assert body["error"]["data"][0]["reason"] == "INVALID_DECISION"
     assert '{"outcome", "digest"}' in body["error"]["message"]
     assert served.memory.items["item-1"].decision is None
 
@@ -143,7 +143,7 @@ async def test_a_stale_digest_is_refused(served: Served) -> None:
     )
 
     assert body["error"]["code"] == -32049
-    assert body["error"]["data"][0]["metadata"]["code"] == "stale_digest"
+    assert body["error"]["data"][0]["reason"] == "STALE_DIGEST"
     assert served.memory.items["item-1"].decision is None
 
 

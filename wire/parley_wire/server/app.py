@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from parley_cards.canonical import digest_bytes
@@ -19,11 +22,20 @@ from parley_wire.database import Database
 from parley_wire.errors import WireError
 from parley_wire.problems import exception_handlers
 from parley_wire.server.endpoint import DEFAULT_LIMITS, Batch, Endpoint, Limits
+from parley_wire.server.extended_card import ExtendedCard
+from parley_wire.server.grpc_binding import A2AServicer, GrpcServer
 from parley_wire.server.jsonrpc import JsonRpc
+from parley_wire.server.older_card import serves_older, with_older_fields
+from parley_wire.server.push_operations import PushOperations
+from parley_wire.server.push_rows import Outbox
+from parley_wire.server.push_sender import DEFAULT_PATIENCE, Patience, PushSender
 from parley_wire.server.rest import Rest
-from parley_wire.server.service import AfterRestart, TaskService
+from parley_wire.server.running import AfterRestart
+from parley_wire.server.service import DEFAULT_RULES, Rules, TaskService
 from parley_wire.server.store import TaskStore
-from parley_wire.server.tables import metadata
+from parley_wire.server.tables import prepare
+from parley_wire.serving import GRACE_S
+from parley_wire.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -32,6 +44,24 @@ if TYPE_CHECKING:
 
 Resource: TypeAlias = Callable[[Starlette], AbstractAsyncContextManager[Any]]
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What only some agents need."""
+
+    grpc: str | None = None
+    """`HOST:PORT` to listen on for gRPC; given exactly if the card lists a GRPC interface."""
+    extended_card: Card | None = None
+    """For callers with a token (A2A 1.0 3.1.11)."""
+    webhooks: Sequence[str] = ()
+    """`host` or `host:port` that notifications may be sent to although they are inside, or not https."""
+    limits: Limits = DEFAULT_LIMITS
+    """Of what it takes and how long it keeps silent."""
+    patience: Patience = DEFAULT_PATIENCE
+    rules: Rules = DEFAULT_RULES
+
+
+DEFAULT_OPTIONS: Final = Options()
 CARD_PATH: Final = "/.well-known/agent-card.json"
 MAX_LISTED: Final = 1000
 
@@ -44,7 +74,7 @@ def create_agent_app(
     tokens: Tokens | None = None,
     resume: AfterRestart = "rerun",
     lifespan: Sequence[Resource] = (),
-    limits: Limits = DEFAULT_LIMITS,
+    options: Options = DEFAULT_OPTIONS,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Starlette:
     """Serve an agent: JSON-RPC at `/a2a`, HTTP+JSON at `/rest`, its card, `/healthz`, `/executions`.
@@ -56,31 +86,68 @@ def create_agent_app(
         tokens: None: every caller is `anonymous`; for loopback only.
         resume: What becomes of a task that was worked on when the process ended.
         lifespan: Entered in order before, and left after, the tasks run.
-        limits: Of what it takes and how long it keeps silent.
+        options: What only some agents need.
         now: The clock.
     """
+    interfaces = {each.binding for each in card.interfaces}
+    if ("GRPC" in interfaces) != (options.grpc is not None):
+        raise WireError("list a GRPC interface in the card exactly if there is an address for it")
+    extensions = _extensions(card)
 
     @asynccontextmanager
     async def running(app: Starlette) -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
-            database = Database(database_url, metadata, sole=True)
+            database = Database(database_url, prepare, sole=True)
             stack.push_async_callback(database.aclose)
+            pushes = bool(card.json["capabilities"].get("pushNotifications"))
+            outbox = Outbox(database) if pushes else None
+            webhooks = Webhooks(options.webhooks)
+            sender = None
+            if outbox is not None:
+                sender = PushSender(
+                    outbox,
+                    webhooks,
+                    keys=tokens.signing_keys if tokens else lambda _: (),
+                    now=now,
+                    patience=options.patience,
+                )
             service = TaskService(
-                card, executor, TaskStore(database), after_restart=resume, now=now
+                card,
+                executor,
+                TaskStore(database, dedupe=options.rules.dedupe, push=pushes),
+                push=PushOperations(
+                    outbox, webhooks, wake=sender.wake if sender else lambda: None, now=now
+                ),
+                extended_card=ExtendedCard(card, options.extended_card, anonymous=not tokens),
+                after_restart=resume,
+                rules=options.rules,
+                now=now,
             )
             for resource in lifespan:
                 await stack.enter_async_context(resource(app))
+            if sender is not None:
+                await stack.enter_async_context(_kept_running(sender.run()))
             stack.push_async_callback(service.stop)
             app.state.tasks = service
             proxy.target = service
             await service.start()
+            if options.grpc is not None:
+                servicer = A2AServicer(proxy, tokens=tokens, extensions=extensions)
+                server = GrpcServer(servicer, options.grpc, limits=options.limits)
+                await server.start()
+                stack.push_async_callback(_end, server, service)
             yield
 
     proxy = _Late()
     return Starlette(
         routes=[
-            card_route(card.raw),
-            *a2a_routes(proxy, extensions=_extensions(card), limits=limits),
+            card_route(with_older_fields(card).raw, since=now()),
+            *a2a_routes(
+                proxy,
+                extensions=extensions,
+                limits=options.limits,
+                older=serves_older(card),
+            ),
             Route("/healthz", _healthy, methods=["GET"]),
             Route("/executions", _executions, methods=["GET"]),
         ],
@@ -90,6 +157,24 @@ def create_agent_app(
     )
 
 
+async def _end(server: GrpcServer, service: TaskService) -> None:
+    """Take no more calls, and end those that wait for something."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.stop(GRACE_S))
+        group.create_task(service.stop())
+
+
+@asynccontextmanager
+async def _kept_running(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
 def a2a_routes(
     endpoint: Endpoint,
     *,
@@ -97,20 +182,30 @@ def a2a_routes(
     rest_path: str = "/rest",
     extensions: frozenset[str] = frozenset(),
     limits: Limits = DEFAULT_LIMITS,
+    older: bool = False,
 ) -> list[BaseRoute]:
-    """Return the routes of both bindings; authentication is the middleware's before them."""
-    rpc = JsonRpc(endpoint, extensions=extensions, limits=limits)
-    rest = Rest(endpoint, extensions=extensions, limits=limits)
+    """Return the routes of both HTTP bindings; authentication is the middleware's before them."""
+    rpc = JsonRpc(endpoint, extensions=extensions, limits=limits, older=older)
+    rest = Rest(endpoint, extensions=extensions, limits=limits, older=older)
     return [
-        Route(rpc_path, rpc, methods=["POST"]),
+        # Clients that join addresses end this one with a slash.
+        *(Route(each, rpc, methods=["POST"]) for each in (rpc_path, f"{rpc_path}/")),
         Route(f"{rest_path}/{{path:path}}", rest, methods=["GET", "POST", "DELETE"]),
     ]
 
 
-def card_route(raw: bytes, *, path: str = CARD_PATH) -> Route:
-    """Serve a card's bytes with a strong ETag, so that signatures and digests hold (A2A 1.0 8.6)."""
+def card_route(raw: bytes, *, path: str = CARD_PATH, since: datetime | None = None) -> Route:
+    """Serve a card's bytes with a strong ETag, so that signatures and digests hold (A2A 1.0 8.6).
+
+    Args:
+        raw: Of the card.
+        path: Where.
+        since: When it became the card.
+    """
     etag = f'"{digest_bytes(raw)}"'
     headers = {"etag": etag, "cache-control": "public, max-age=60"}
+    if since is not None:
+        headers["last-modified"] = format_datetime(since.astimezone(UTC), usegmt=True)
 
     async def serve_card(request: Request) -> Response:
         asked = request.headers.get("if-none-match", "")

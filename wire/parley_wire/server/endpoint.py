@@ -20,6 +20,7 @@ from a2a.utils.error_handlers import build_rest_error_payload
 from a2a.utils.errors import A2AError, InternalError, VersionNotSupportedError
 from parley_cards.errors import ParleyError
 
+from parley_wire.auth import ANONYMOUS
 from parley_wire.problems import log_defect
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ METHODS: Final = STREAMS | {
     "GetExtendedAgentCard",
 }
 _VERSION: Final = re.compile(r"1\.0(\.\d{1,9})?", re.ASCII)
-_ANONYMOUS: Final = "anonymous"
+_OLDER: Final = re.compile(r"(0\.3(\.\d{1,9})?)?", re.ASCII)
+_NEWER_CODES: Final = frozenset({-32008, -32009})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,8 @@ class Call:
     """Who calls, and what the headers said."""
 
     caller: str
+    authenticated: bool
+    """Whether a token said who calls; not so where there are no tokens."""
     version: str
     """As sent; empty means 0.3 (A2A 1.0 3.6.2)."""
     extensions: frozenset[str]
@@ -99,8 +103,10 @@ def call_of(scope: Scope) -> Call:
     if not version and b"a2a-version" in scope["query_string"].lower():
         version = _version_in_query(scope["query_string"])
     user = scope.get("user")
+    caller = user.display_name if user is not None and user.is_authenticated else ANONYMOUS
     return Call(
-        caller=user.display_name if user is not None and user.is_authenticated else _ANONYMOUS,
+        caller=caller,
+        authenticated=caller != ANONYMOUS,
         version=version.strip(),
         extensions=frozenset(extensions),
         headers=headers,
@@ -118,10 +124,19 @@ def check_version(call: Call) -> None:
         raise VersionNotSupportedError(f"A2A {shown} is not spoken here; send A2A-Version: 1.0")
 
 
+def is_older(call: Call) -> bool:
+    """Whether A2A 0.3 was asked for: by name, or by no name (A2A 1.0 3.6.2)."""
+    return _OLDER.fullmatch(call.version) is not None
+
+
 def activated(call: Call, offered: frozenset[str]) -> list[tuple[bytes, bytes]]:
     """Return the header that tells which extensions a request activated (A2A 1.0 4.6)."""
-    active = call.extensions & offered
-    return [(b"a2a-extensions", ", ".join(sorted(active)).encode())] if active else []
+    active = shared_extensions(call, offered)
+    return [(b"a2a-extensions", active.encode())] if active else []
+
+
+def shared_extensions(call: Call, offered: frozenset[str]) -> str:
+    return ", ".join(sorted(call.extensions & offered))
 
 
 def jsonrpc_error(request_id: str | int | None, error: Exception, *, doing: str) -> dict[str, Any]:
@@ -135,8 +150,15 @@ def jsonrpc_error(request_id: str | int | None, error: Exception, *, doing: str)
                 "data": [_error_info(error)],
             },
         }
-    shown = error if isinstance(error, A2AError) else _hidden(error, doing)
+    shown = error if isinstance(error, A2AError) else hidden(error, doing)
     return build_error_response(request_id, shown)
+
+
+def older_error(error: dict[str, Any]) -> dict[str, Any]:
+    """Return a JSON-RPC error without codes that A2A 0.3 has not heard of."""
+    if error["error"]["code"] not in _NEWER_CODES:
+        return error
+    return {**error, "error": {**error["error"], "code": -32600}}
 
 
 def rest_error(error: Exception, *, doing: str) -> tuple[int, dict[str, Any]]:
@@ -149,12 +171,13 @@ def rest_error(error: Exception, *, doing: str) -> tuple[int, dict[str, Any]]:
             "details": [_error_info(error)],
         }
         return error.face.http, {"error": body}
-    shown = error if isinstance(error, A2AError) else _hidden(error, doing)
+    shown = error if isinstance(error, A2AError) else hidden(error, doing)
     payload = build_rest_error_payload(shown)
     return int(payload["error"]["code"]), payload
 
 
-def _hidden(error: Exception, doing: str) -> InternalError:
+def hidden(error: Exception, doing: str) -> InternalError:
+    """Log a defect; return what the caller sees of it."""
     reference = log_defect(error, doing=doing)
     return InternalError(f"something went wrong here; the log has it under {reference}")
 

@@ -46,6 +46,11 @@ class Feed:
         for follower in self._followers.get(task_id, ()):
             follower.break_off()
 
+    def close(self) -> None:
+        """End every stream: there will be no more events in this process."""
+        for task_id in self._followers:
+            self.break_off(task_id)
+
     def leave(self, follower: Follower) -> None:
         followers = self._followers.get(follower.task_id)
         if followers is not None:

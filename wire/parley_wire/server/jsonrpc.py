@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from a2a.utils.errors import (
     ContentTypeNotSupportedError,
@@ -33,13 +33,30 @@ from parley_wire.server.endpoint import (
     activated,
     call_of,
     check_version,
+    is_older,
     jsonrpc_error,
+    older_error,
 )
+from parley_wire.server.older import OPERATIONS
+from parley_wire.server.older import STREAMS as OLDER_STREAMS
+from parley_wire.server.older_endpoint import JSONRPC, OlderEndpoint
 from parley_wire.server.streaming import Framing, send_stream
 from parley_wire.server.texts import dumps
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
     from starlette.types import Receive, Scope, Send
+
+
+class _Version(NamedTuple):
+    """One version of A2A, as it is spoken here."""
+
+    name: str
+    endpoint: Endpoint
+    methods: Container[str]
+    streams: Container[str]
+    error: Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class JsonRpc:
@@ -47,6 +64,7 @@ class JsonRpc:
 
     Args:
         extensions: URIs of the card; those that a request activates are echoed.
+        older: Speak A2A 0.3 too.
     """
 
     def __init__(
@@ -55,8 +73,16 @@ class JsonRpc:
         *,
         extensions: frozenset[str],
         limits: Limits = DEFAULT_LIMITS,
+        older: bool = False,
     ) -> None:
-        self._endpoint = endpoint
+        self._current = _Version("1.0", endpoint, METHODS, STREAMS, lambda error: error)
+        self._older = (
+            _Version(
+                "0.3", OlderEndpoint(endpoint, JSONRPC), OPERATIONS, OLDER_STREAMS, older_error
+            )
+            if older
+            else None
+        )
         self._extensions = extensions
         self._limits = limits
 
@@ -77,18 +103,20 @@ class JsonRpc:
         request_id = request.get("id") if isinstance(request, dict) else None
         if isinstance(request_id, bool) or not isinstance(request_id, str | int | None):
             request_id = None
+        call = call_of(scope)
+        version = self._older if self._older is not None and is_older(call) else self._current
         try:
-            method = _method(request)
-            call = call_of(scope)
-            check_version(call)
+            method = _method(request, version)
+            if version is self._current:
+                check_version(call)
             params = request.get("params", {})
-            if method in STREAMS:
-                await self._stream(scope, receive, send, method, params, call, request_id)
+            if method in version.streams:
+                await self._stream(scope, receive, send, version, method, params, call, request_id)
                 return
-            result = await self._endpoint.answer(method, params, call)
+            result = await version.endpoint.answer(method, params, call)
         except Exception as exc:  # noqa: BLE001 - process edge: every failure is a JSON-RPC error
             error = jsonrpc_error(request_id, exc, doing="a JSON-RPC request")
-            await send_json(send, error, status=200)
+            await send_json(send, version.error(error), status=200)
             return
         text = f'{{"jsonrpc":"2.0","id":{dumps(request_id)},"result":{result}}}'.encode()
         await send_text(send, text, "application/json", activated(call, self._extensions))
@@ -98,19 +126,20 @@ class JsonRpc:
         scope: Scope,
         receive: Receive,
         send: Send,
+        version: _Version,
         method: str,
         params: Any,
         call: Call,
         request_id: str | int | None,
     ) -> None:
         head = f'data: {{"jsonrpc":"2.0","id":{dumps(request_id)},"result":'
-        events = self._endpoint.stream(method, params, call)
+        events = version.endpoint.stream(method, params, call)
         # What fails before the first event is an ordinary error, not a stream.
         first = await anext(events)
 
         def failed(exc: Exception) -> bytes:
             error = jsonrpc_error(request_id, exc, doing="a JSON-RPC stream")
-            return f"event: error\ndata: {json.dumps(error)}\n\n".encode()
+            return f"event: error\ndata: {json.dumps(version.error(error))}\n\n".encode()
 
         await send_stream(
             scope,
@@ -124,7 +153,7 @@ class JsonRpc:
         )
 
 
-def _method(request: Any) -> str:
+def _method(request: Any, version: _Version) -> str:
     if isinstance(request, list):
         raise InvalidRequestError("batches are not supported; send one request at a time")
     if not isinstance(request, dict) or request.get("jsonrpc") != "2.0":
@@ -135,6 +164,6 @@ def _method(request: Any) -> str:
     method = request.get("method")
     if not isinstance(method, str) or not method:
         raise InvalidRequestError("method is required")
-    if method not in METHODS:
-        raise MethodNotFoundError(f"there is no method {method[:80]!r} in A2A 1.0")
+    if method not in version.methods:
+        raise MethodNotFoundError(f"there is no method {method[:80]!r} in A2A {version.name}")
     return method

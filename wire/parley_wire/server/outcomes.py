@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
 from a2a.types import Artifact, Message
 from google.protobuf.json_format import ParseDict
 from parley_cards.extensions import DELEGATION
+
+
+class Chunk(StrEnum):
+    """Which part of an artifact an event brings."""
+
+    WHOLE = ""
+    FIRST = "first"
+    NEXT = "next"
+    LAST = "last"
+
+    @property
+    def appends(self) -> bool:
+        return self in {Chunk.NEXT, Chunk.LAST}
+
+    @property
+    def ends(self) -> bool:
+        return self in {Chunk.WHOLE, Chunk.LAST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +37,8 @@ class DataArtifact:
     data: Any
     name: str = "result"
     artifact_id: str = ""
-    """Empty: made up, unique."""
+    """Empty: made up, unique in the task."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +46,18 @@ class Completed:
     """Done; the results, in order."""
 
     artifacts: Sequence[Artifact | DataArtifact] = field(default_factory=list)
+    message: str = ""
+    """For people, beside the results; empty: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """A trivial exchange: a blocking caller gets a bare message, without a task (A2A 1.0 3.7).
+
+    Whoever streams or does not wait has the task already; it completes with the text as its message.
+    """
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +70,18 @@ class InputRequired:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthRequired:
+    """The task waits for an authorization, which is given elsewhere (A2A 1.0 7.6).
+
+    The state authorizes nothing. When somebody sends a message, the executor is called again, and has to
+    look for itself whether what it needs is there.
+    """
+
+    message: str
+    """What is needed, and where it is given."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """Tried and did not succeed."""
 
@@ -46,6 +89,8 @@ class Failed:
     """For the caller: no internals."""
     code: str = ""
     """Stable, for programs; sent as metadata `code` of the status message."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Of the status message, besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +101,7 @@ class Rejected:
     code: str = ""
 
 
-Outcome: TypeAlias = Completed | InputRequired | Failed | Rejected
+Outcome: TypeAlias = Completed | Replied | InputRequired | AuthRequired | Failed | Rejected
 
 
 class TaskRequest:
@@ -71,6 +116,7 @@ class TaskRequest:
         skill: str | None,
         messages: Sequence[dict[str, Any]],
         update: Callable[[str], Awaitable[None]],
+        emit: Callable[[Artifact | DataArtifact, Chunk], Awaitable[None]],
     ) -> None:
         self.task_id = task_id
         self.context_id = context_id
@@ -81,7 +127,10 @@ class TaskRequest:
         """The first message, as JSON."""
         self.answers: list[Any] = [_content(message) for message in messages[1:]]
         """Of each later message, oldest first: its data, or `{"text": ...}`."""
+        self.newest = messages[-1]
+        """The message that made this run necessary, as JSON."""
         self._update = update
+        self._emit = emit
 
     @cached_property
     def message(self) -> Message:
@@ -109,6 +158,15 @@ class TaskRequest:
     async def update(self, text: str) -> None:
         """Tell the caller how it goes. Returns when that is durable; no-op on a cancelled task."""
         await self._update(text)
+
+    async def emit(self, artifact: Artifact | DataArtifact, *, chunk: Chunk = Chunk.WHOLE) -> None:
+        """Send a result, or a part of it, before the end. Returns when that is durable.
+
+        Args:
+            artifact: The parts of later chunks are added to those of the earlier ones, by its id.
+            chunk: Which of several this is. A run after a restart begins again with `FIRST`.
+        """
+        await self._emit(artifact, chunk)
 
 
 class Executor(Protocol):

@@ -1,9 +1,4 @@
-"""The parameters of A2A operations, checked before any work (A2A 1.0 3, 5.5).
-
-ProtoJSON has more than one form for a value: snake_case names, numbers for enums, strings for numbers.
-The usual form is checked here directly; anything else goes through protobuf once and comes back in
-the usual form. Protobuf alone would not do: it takes an unknown enum value for "not set".
-"""
+"""The parameters of A2A operations, checked before any work (A2A 1.0 3)."""
 
 from __future__ import annotations
 
@@ -21,12 +16,11 @@ from a2a.types import (
     SendMessageRequest,
     SubscribeToTaskRequest,
 )
-from a2a.utils.errors import InvalidParamsError, PushNotificationNotSupportedError
-from google.protobuf.json_format import Error as ProtoJsonError
-from google.protobuf.json_format import MessageToDict, ParseDict
-from google.protobuf.message import Message as ProtobufMessage
 from parley_cards.canonical import digest_bytes
 
+from parley_wire.protojson import whole
+from parley_wire.server.forms import fits, invalid, usual_form
+from parley_wire.server.push_params import PushConfig, push_config
 from parley_wire.server.texts import State, timestamp
 
 MAX_ID: Final = 256
@@ -84,6 +78,7 @@ class SendParams:
     """Of the whole message."""
     history_length: int | None
     return_immediately: bool
+    push: PushConfig | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,31 +94,27 @@ class ListParams:
     artifacts: bool
 
 
-def invalid(field: str, problem: str) -> InvalidParamsError:
-    return InvalidParamsError(
-        f"{field} {problem}", data={"errors": [{"field": field, "message": problem}]}
-    )
-
-
 def send_params(params: Any) -> SendParams:
-    """Raises: InvalidParamsError, PushNotificationNotSupportedError."""
-    given = _usual(params, _SEND_TYPES, SendMessageRequest)
+    """Raises: InvalidParamsError."""
+    given = usual_form(params, _SEND_TYPES, SendMessageRequest)
     message = given.get("message")
     if not isinstance(message, dict):
         raise invalid("message", "is required")
     message = _message(message)
     configuration = given.get("configuration", {})
-    if not _fits(configuration, _CONFIGURATION_TYPES):
-        configuration = _usual({"configuration": configuration}, {}, SendMessageRequest).get(
+    if not fits(configuration, _CONFIGURATION_TYPES):
+        configuration = usual_form({"configuration": configuration}, {}, SendMessageRequest).get(
             "configuration", {}
         )
-    if "taskPushNotificationConfig" in configuration:
-        raise PushNotificationNotSupportedError
+    push = configuration.get("taskPushNotificationConfig")
     return SendParams(
         message=message,
         digest=_digest(message),
         history_length=_history_length(configuration),
         return_immediately=bool(configuration.get("returnImmediately", False)),
+        push=None
+        if push is None
+        else push_config(push, "configuration.taskPushNotificationConfig"),
     )
 
 
@@ -133,14 +124,14 @@ def task_params(params: Any) -> tuple[str, int | None]:
     Raises:
         InvalidParamsError: If there is no id.
     """
-    if _fits(params, _ID_TYPES):
+    if fits(params, _ID_TYPES):
         given = params
     elif isinstance(params, dict) and "metadata" in params:
-        given = _usual(params, {}, CancelTaskRequest)
+        given = usual_form(params, {}, CancelTaskRequest)
     elif isinstance(params, dict) and ("historyLength" in params or "history_length" in params):
-        given = _usual(params, {}, GetTaskRequest)
+        given = usual_form(params, {}, GetTaskRequest)
     else:
-        given = _usual(params, {}, SubscribeToTaskRequest)
+        given = usual_form(params, {}, SubscribeToTaskRequest)
     if not given.get("id"):
         raise invalid("id", "is required")
     return given["id"], _history_length(given)
@@ -150,7 +141,7 @@ def list_params(params: Any) -> ListParams:
     """Raises: InvalidParamsError."""
     if isinstance(params, dict):
         _known_state(params.get("status"))
-    given = _usual(params, _LIST_TYPES, ListTasksRequest)
+    given = usual_form(params, _LIST_TYPES, ListTasksRequest)
     page_size = given.get("pageSize", DEFAULT_PAGE)
     if not 1 <= page_size <= MAX_PAGE:
         raise invalid("pageSize", f"must be between 1 and {MAX_PAGE}")
@@ -169,13 +160,13 @@ def list_params(params: Any) -> ListParams:
 def _message(value: dict[str, Any]) -> dict[str, Any]:
     parts = value.get("parts")
     usual = (
-        _fits(value, _MESSAGE_TYPES)
+        fits(value, _MESSAGE_TYPES)
         and value.get("role") in {"ROLE_USER", "ROLE_AGENT"}
-        and all(_fits(part, _PART_TYPES) for part in parts or ())
+        and all(fits(part, _PART_TYPES) for part in parts or ())
         and all(isinstance(each, str) for each in value.get("extensions", ()))
         and all(isinstance(each, str) for each in value.get("referenceTaskIds", ()))
     )
-    message: dict[str, Any] = _whole(value if usual else _usual(value, {}, Message))
+    message: dict[str, Any] = whole(value if usual else usual_form(value, {}, Message))
     _check_ids(message)
     if message.get("role") != "ROLE_USER":
         raise invalid("message.role", "must be ROLE_USER: a client speaks for its user")
@@ -188,17 +179,6 @@ def _message(value: dict[str, Any]) -> dict[str, Any]:
         if len(_CONTENT & part.keys()) != 1:
             raise invalid(f"message.parts[{index}]", "must hold one of text, raw, url or data")
     return message
-
-
-def _whole(value: Any) -> Any:
-    """Return the same JSON with whole numbers as int: protobuf writes 3 as 3.0."""
-    if isinstance(value, dict):
-        return {key: _whole(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_whole(each) for each in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
 
 
 def _digest(message: dict[str, Any]) -> str:
@@ -217,45 +197,8 @@ def _check_ids(message: dict[str, Any]) -> None:
             raise invalid(f"message.{name}", f"must have at most {MAX_ID} characters")
 
 
-def _usual(params: Any, types: dict[str, type], model: type[ProtobufMessage]) -> dict[str, Any]:
-    """Return `params` in the usual form of ProtoJSON; fields that A2A 1.0 lacks are dropped."""
-    if not isinstance(params, dict):
-        raise invalid("params", "must be an object")
-    if types and _fits(params, types):
-        return params
-    for key, kind in types.items():
-        # Protobuf takes an empty list for an empty object.
-        if kind is dict and isinstance(params.get(key), list):
-            raise invalid(key, "must be an object")
-    if params.get("tenant"):
-        raise invalid("tenant", "must not be sent: this agent's card declares none")
-    try:
-        usual: dict[str, Any] = MessageToDict(
-            ParseDict(params, model(), ignore_unknown_fields=True)
-        )
-    except (
-        ProtoJsonError,
-        ArithmeticError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ) as exc:
-        raise invalid("params", f"cannot be read: {str(exc)[:300]}") from exc
-    return usual
-
-
-def _fits(value: Any, types: dict[str, type]) -> bool:
-    return isinstance(value, dict) and all(
-        key in types
-        and isinstance(each, types[key])
-        and (types[key] is not int or not isinstance(each, bool))
-        for key, each in value.items()
-    )
-
-
 def _known_state(given: Any) -> None:
-    if given is None or given in _STATES:
+    if given is None or (isinstance(given, str) and given in _STATES):
         return
     if isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= len(State):
         return

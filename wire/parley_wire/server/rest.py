@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
-from a2a.utils.errors import ContentTypeNotSupportedError, InvalidRequestError
+from a2a.utils.errors import (
+    ContentTypeNotSupportedError,
+    InvalidRequestError,
+    VersionNotSupportedError,
+)
 from parley_cards import strict_json
 from parley_cards.errors import Kind, ParleyError
 
@@ -22,19 +26,24 @@ from parley_wire.limits import (
 from parley_wire.server.endpoint import (
     DEFAULT_LIMITS,
     STREAMS,
+    Batch,
     Call,
     Endpoint,
     Limits,
     activated,
     call_of,
     check_version,
+    is_older,
     rest_error,
 )
-from parley_wire.server.params import invalid
+from parley_wire.server.forms import invalid
+from parley_wire.server.older import STREAMS as OLDER_STREAMS
+from parley_wire.server.older_endpoint import REST, OlderEndpoint
+from parley_wire.server.older_rest import older_operation, older_params
 from parley_wire.server.streaming import Framing, send_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
@@ -69,10 +78,15 @@ class _NoSuchPathError(ParleyError):
     kind = Kind.NOT_FOUND
 
 
+class _WrongMediaTypeError(ContentTypeNotSupportedError):
+    """Of the request itself, which is HTTP's business: 415. Of a part it is A2A's: 400."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Operation:
     method: str
-    task_id: str = ""
+    named: Mapping[str, str] = field(default_factory=dict)
+    """Parameters in the path."""
 
 
 class Rest:
@@ -80,6 +94,7 @@ class Rest:
 
     Args:
         extensions: URIs of the card; those that a request activates are echoed.
+        older: Speak A2A 0.3 too, below `/v1`.
     """
 
     def __init__(
@@ -88,30 +103,52 @@ class Rest:
         *,
         extensions: frozenset[str],
         limits: Limits = DEFAULT_LIMITS,
+        older: bool = False,
     ) -> None:
         self._endpoint = endpoint
+        self._older = OlderEndpoint(endpoint, REST) if older else None
         self._extensions = extensions
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path_params"]["path"]
+        call = call_of(scope)
         try:
-            operation = _operation(scope["method"], scope["path_params"]["path"])
-            params = await self._params(scope, receive)
-            if operation.task_id:
-                params["id"] = operation.task_id
-            call = call_of(scope)
-            check_version(call)
-            if operation.method in STREAMS:
-                await self._stream(scope, receive, send, operation.method, params, call)
+            if self._older is not None and path.startswith("v1/"):
+                endpoint: Endpoint = self._older
+                method, params = await self._older_request(scope, receive, path, call)
+                streams, media = OLDER_STREAMS, _ERROR_TYPE
+            else:
+                endpoint, streams, media = self._endpoint, STREAMS, MEDIA_TYPE
+                operation = _operation(scope["method"], path)
+                method, params = operation.method, await self._params(scope, receive)
+                params |= operation.named
+                check_version(call)
+            if method in streams:
+                events = endpoint.stream(method, params, call)
+                await self._stream(scope, receive, send, events, call)
                 return
-            result = await self._endpoint.answer(operation.method, params, call)
+            result = await endpoint.answer(method, params, call)
         except ClientGoneError:
             return
         except Exception as exc:  # noqa: BLE001 - process edge: every failure is an A2A error body
-            status, body = rest_error(exc, doing=f"{scope['method']} {scope['path']}")
+            status, body = _shown(exc, doing=f"{scope['method']} {scope['path']}")
             await send_json(send, body, status=status, content_type=_ERROR_TYPE)
             return
-        await send_text(send, result.encode(), MEDIA_TYPE, activated(call, self._extensions))
+        await send_text(send, result.encode(), media, activated(call, self._extensions))
+
+    async def _older_request(
+        self, scope: Scope, receive: Receive, path: str, call: Call
+    ) -> tuple[str, Any]:
+        """Return the method and the parameters that JSON-RPC of A2A 0.3 would have."""
+        found = older_operation(scope["method"], path.removeprefix("v1/"))
+        if found is None:
+            raise _NoSuchPathError(f"A2A 0.3 has no {scope['method']} /{path[:80]}")
+        if not is_older(call):
+            check_version(call)
+            raise VersionNotSupportedError("paths of A2A 0.3 are below /v1, those of 1.0 are not")
+        method, named = found
+        return method, older_params(method, named, await self._params(scope, receive))
 
     async def _params(self, scope: Scope, receive: Receive) -> dict[str, Any]:
         if scope["method"] != "POST":
@@ -120,7 +157,7 @@ class Rest:
         if not body:
             return {}
         if not is_json(media_type(scope)):
-            raise ContentTypeNotSupportedError(f"send {MEDIA_TYPE} or application/json")
+            raise _WrongMediaTypeError(f"send {MEDIA_TYPE} or application/json")
         params = strict_json.loads(body, max_bytes=self._limits.body_bytes)
         if not isinstance(params, dict):
             raise InvalidRequestError("the body must be a JSON object")
@@ -131,11 +168,9 @@ class Rest:
         scope: Scope,
         receive: Receive,
         send: Send,
-        method: str,
-        params: Any,
+        events: AsyncGenerator[Batch],
         call: Call,
     ) -> None:
-        events = self._endpoint.stream(method, params, call)
         # What fails before the first event has a status of its own.
         first = await anext(events)
         await send_stream(
@@ -159,13 +194,13 @@ def _operation(method: str, path: str) -> _Operation:
             task_id, colon, verb = last.rpartition(":")
             name = _TASK_VERBS.get((method, verb)) if colon else None
             if name is not None and task_id:
-                return _Operation(name, task_id)
+                return _Operation(name, {"id": task_id})
             if method == "GET":
-                return _Operation("GetTask", last)
+                return _Operation("GetTask", {"id": last})
         case ["tasks", task_id, push, *rest] if push == _PUSH and len(rest) < 2:
             name = _PUSH_VERBS.get((method, bool(rest)))
             if name is not None:
-                return _Operation(name, task_id)
+                return _Operation(name, {"taskId": task_id, **({"id": rest[0]} if rest else {})})
     raise _NoSuchPathError(f"A2A 1.0 has no {method} /{path[:80]}")
 
 
@@ -190,6 +225,14 @@ def _query(query: bytes) -> dict[str, Any]:
         else:
             params[name] = value
     return params
+
+
+def _shown(error: Exception, *, doing: str) -> tuple[int, dict[str, Any]]:
+    if not isinstance(error, _WrongMediaTypeError):
+        return rest_error(error, doing=doing)
+    _, body = rest_error(ContentTypeNotSupportedError(error.message), doing=doing)
+    body["error"]["code"] = 415
+    return 415, body
 
 
 def _failed(path: str) -> Callable[[Exception], bytes]:

@@ -8,11 +8,12 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from a2a.utils.errors import TaskNotFoundError
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from parley_wire.database import Prepared
-from parley_wire.server.params import SendParams, invalid
+from parley_wire.server.forms import invalid
+from parley_wire.server.params import SendParams
 from parley_wire.server.tables import events, messages, tasks
 from parley_wire.server.texts import TERMINAL, Event, Snapshot
 
@@ -40,19 +41,25 @@ _ADVANCE: Final = Prepared(
         *(tasks.c.state != state.value for state in sorted(TERMINAL)),
     )
     .values(
-        state=bindparam("new_state"),
+        state=func.coalesce(bindparam("new_state"), tasks.c.state),
         seq=tasks.c.seq + bindparam("count"),
-        updated_at=bindparam("at"),
+        updated_at=func.coalesce(bindparam("at"), tasks.c.updated_at),
     )
     .returning(tasks.c.seq)
 )
 
 
 def record(
-    connection: Connection, send: SendParams, caller: str, task_id: str, *, seq: int
+    connection: Connection,
+    send: SendParams,
+    caller: str,
+    task_id: str,
+    *,
+    seq: int,
+    suffix: str = "",
 ) -> str | None:
-    """Remember a message; return the task it belongs to if it had arrived before."""
-    message_id = send.message["messageId"]
+    """Remember a message, its id with `suffix`; return its task if it had arrived before."""
+    message_id = send.message["messageId"] + suffix
     inserted = _INSERT_MESSAGE.run(
         connection,
         caller=caller,
@@ -92,8 +99,22 @@ def owned(connection: Connection, task_id: str, caller: str) -> Row[Any]:
 
 
 def advance(connection: Connection, task_id: str, state: str, count: int, at: str) -> int | None:
-    """Take `count` numbers of a task's log; return the last of them, None if the task has ended."""
-    advanced = _ADVANCE.run(connection, task=task_id, new_state=state, count=count, at=at)
+    """Take `count` numbers of a task's log; return the last of them, None if the task has ended.
+
+    Args:
+        connection: In a transaction.
+        task_id: Whose log.
+        state: The new one; empty: it stays, and so does the time of the last status.
+        count: How many.
+        at: Of the new status.
+    """
+    advanced = _ADVANCE.run(
+        connection,
+        task=task_id,
+        new_state=state or None,
+        count=count,
+        at=at if state else None,
+    )
     return advanced.scalar_one_or_none()
 
 

@@ -1,48 +1,58 @@
 """The operations of A2A 1.0 over a durable task log.
 
-A task that waits for its caller is rows and nothing else. A task that is worked on is one asyncio task;
-if the process dies, the next one finds it in the log and runs it again or fails it, never forgets it.
+A task that waits for its caller is rows and nothing else.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final
 
 from a2a.utils.errors import (
+    ContentTypeNotSupportedError,
     ExtensionSupportRequiredError,
     InternalError,
-    PushNotificationNotSupportedError,
     TaskNotCancelableError,
     UnsupportedOperationError,
 )
 from parley_cards.card import Card
 
-from parley_wire.problems import log_defect
 from parley_wire.server.endpoint import Batch, Call
+from parley_wire.server.extended_card import ExtendedCard
 from parley_wire.server.feed import BrokenOffError, Feed, Follower
-from parley_wire.server.outcomes import Executor, Failed, TaskRequest, skill_of
+from parley_wire.server.outcomes import Executor, skill_of
 from parley_wire.server.params import SendParams, list_params, send_params, task_params
+from parley_wire.server.push_operations import PushOperations
+from parley_wire.server.running import AfterRestart, Runner
 from parley_wire.server.store import Execution, TaskStore
-from parley_wire.server.texts import (
-    RESTING,
-    TERMINAL,
-    Event,
-    Piece,
-    Snapshot,
-    State,
-    agent_message,
-    outcome_pieces,
-    status,
-    timestamp,
+from parley_wire.server.texts import RESTING, TERMINAL, Snapshot, State, status, timestamp
+
+PUSH_METHODS: Final = frozenset(
+    {
+        "CreateTaskPushNotificationConfig",
+        "GetTaskPushNotificationConfig",
+        "ListTaskPushNotificationConfigs",
+        "DeleteTaskPushNotificationConfig",
+    }
 )
 
-AfterRestart = Literal["rerun", "fail"]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a task server insists on. The defaults are for production."""
+
+    dedupe: bool = True
+    """A message that arrives twice is taken once."""
+    input_modes: bool = True
+    """A part with a media type that the card does not list is refused."""
+
+
+DEFAULT_RULES: Final = Rules()
 
 
 class TaskService:
@@ -54,7 +64,10 @@ class TaskService:
         executor: Executor,
         store: TaskStore,
         *,
+        push: PushOperations,
+        extended_card: ExtendedCard,
         after_restart: AfterRestart,
+        rules: Rules,
         now: Callable[[], datetime],
     ) -> None:
         self._streaming = card.streaming
@@ -64,44 +77,35 @@ class TaskService:
             for extension in card.json["capabilities"].get("extensions") or []
             if extension.get("required")
         )
-        self._executor = executor
+        self._input_modes = _input_modes(card) if rules.input_modes else None
         self._store = store
-        self._after_restart = after_restart
+        self._push = push
+        self._extended_card = extended_card
+        self._after_restart: AfterRestart = after_restart
         self._now = now
         self._feed = Feed(store.events_after)
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._called_off: set[str] = set()
+        self._runner = Runner(executor, store, self._feed, now=now, logged=push.wake)
 
     async def start(self) -> None:
         """Take up the tasks that the last process left behind."""
-        # All at once: they share commits.
-        await asyncio.gather(*map(self._take_up, await self._store.unfinished()))
-
-    async def _take_up(self, task: Snapshot) -> None:
-        if self._after_restart == "fail":
-            reason = "the agent was restarted while it worked on this"
-            await self._append(task, self._said(task, State.FAILED, reason, code="restarted"))
-            return
-        again = self._said(task, State.WORKING, "taken up again after a restart")
-        if await self._append(task, again, run_again=True):
-            self._launch(task, [json.loads(message) for message in task.messages])
+        await self._runner.take_up(self._after_restart)
 
     async def stop(self) -> None:
-        """Interrupt what runs, leaving it to the next `start`."""
-        for running in self._tasks:
-            running.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Interrupt what runs, leaving it to the next `start`, and end every stream."""
+        await self._runner.stop()
+        self._feed.close()
 
     @property
     def load(self) -> tuple[int, int]:
         """How many tasks are being worked on, and how many streams and calls wait for one."""
-        return len(self._tasks), self._feed.followed
+        return self._runner.working, self._feed.followed
 
     async def executions(self, caller: str, context_id: str, limit: int) -> list[Execution]:
         return await self._store.executions(caller, context_id, limit)
 
     async def answer(self, method: str, params: Any, call: Call) -> str:
+        if method in PUSH_METHODS:
+            return await self._push.answer(method, params, call)
         match method:
             case "SendMessage":
                 return await self._send(params, call)
@@ -114,20 +118,23 @@ class TaskService:
             case "CancelTask":
                 return await self._cancel(params, call)
             case "GetExtendedAgentCard":
-                raise UnsupportedOperationError("this agent has no extended card")
-        raise PushNotificationNotSupportedError
+                return self._extended_card.answer(params, call)
+        raise UnsupportedOperationError(f"{method[:80]} is not offered here")
 
     async def stream(self, method: str, params: Any, call: Call) -> AsyncGenerator[Batch]:
         if not self._streaming:
             raise UnsupportedOperationError("this agent does not stream; its card says so")
+        # Whoever asks to be told of a task stays until it has ended (A2A 1.0 3.1.6); what was sent is
+        # answered for when the task waits (11.7).
+        final = TERMINAL if method == "SubscribeToTask" else RESTING
         async with self._followed(method, params, call) as (task, follower, history_length):
             shown = f'{{"task":{task.text(history_length=history_length)}}}'
-            yield Batch((shown,), last=task.state in RESTING)
-            while task.state not in RESTING:
-                texts = await self._more(task, follower)
+            yield Batch((shown,), last=task.state in final)
+            while task.state not in final:
+                texts = await self._more(task, follower, final)
                 if not texts:
                     return
-                yield Batch(texts, last=task.state in RESTING)
+                yield Batch(texts, last=task.state in final)
 
     @asynccontextmanager
     async def _followed(
@@ -145,10 +152,10 @@ class TaskService:
                 raise UnsupportedOperationError(f"task {task_id} has ended; get it instead")
             yield task, follower, history_length
 
-    async def _more(self, task: Snapshot, follower: Follower) -> list[str]:
+    async def _more(self, task: Snapshot, follower: Follower, final: frozenset[State]) -> list[str]:
         """Return what happens next after the snapshot; nothing if the task was broken off."""
         texts: list[str] = []
-        while not texts and task.state not in RESTING:
+        while not texts and task.state not in final:
             try:
                 fresh = await follower.after(task.seq)
             except BrokenOffError:
@@ -158,7 +165,7 @@ class TaskService:
                 text = task.stream_text(event)
                 if text is not None:
                     texts.append(text)
-                if task.state in RESTING:
+                if task.state in final:
                     break
         return texts
 
@@ -172,6 +179,8 @@ class TaskService:
                     raise InternalError("the agent stops; get the task later") from exc
                 for event in fresh:
                     task.apply(event)
+            if task.reply and not send.return_immediately:
+                return f'{{"message":{task.reply}}}'
             return f'{{"task":{task.text(history_length=send.history_length)}}}'
 
     async def _list(self, params: Any, call: Call) -> str:
@@ -189,15 +198,8 @@ class TaskService:
     async def _cancel(self, params: Any, call: Call) -> str:
         task_id, _ = task_params(params)
         task = await self._store.load(task_id, call.caller)
-        said = self._said(task, State.CANCELED, "cancelled by the caller")
-        if not await self._append(task, said):
+        if not await self._runner.cancel(task):
             raise TaskNotCancelableError(f"task {task_id} has ended")
-        running = self._running.get(task_id)
-        if running is not None:
-            running.cancel()
-        elif task.state not in RESTING:
-            # Stored a moment ago, and about to be launched.
-            self._called_off.add(task_id)
         return (await self._store.load(task_id, call.caller)).text()
 
     @asynccontextmanager
@@ -205,9 +207,7 @@ class TaskService:
         self, send: SendParams, call: Call
     ) -> AsyncGenerator[tuple[Snapshot, Follower]]:
         """Store a message, or recognise it; yield its task and a place behind that in the log."""
-        missing = self._required - call.extensions
-        if missing:
-            raise ExtensionSupportRequiredError(f"activate {', '.join(sorted(missing))}")
+        self._check(send, call)
         message = send.message
         task = Snapshot(
             id=message.get("taskId") or str(uuid.uuid4()),
@@ -226,75 +226,38 @@ class TaskService:
                 for event in accepted.events:
                     task.apply(event)
                 # The stream goes on from its own copy: no await until it has been handed out.
-                self._launch(task, [message])
+                self._runner.launch(task, [message])
             else:
                 task = await self._store.load(accepted.task_id, call.caller)
             if accepted.fresh and message.get("taskId") and task.state not in TERMINAL:
                 self._feed.publish(task.id, accepted.events)
-                self._launch(task, [json.loads(each) for each in task.messages])
+                self._runner.launch(task, [json.loads(each) for each in task.messages])
+            if accepted.fresh:
+                self._push.wake()
             yield task, follower
 
-    def _launch(self, task: Snapshot, messages: Sequence[dict[str, Any]]) -> None:
-        if task.id in self._called_off:
-            self._called_off.discard(task.id)
-            return
-        running = asyncio.create_task(self._run(task, messages), name=f"task {task.id}")
-        self._running[task.id] = running
-        self._tasks.add(running)
-        running.add_done_callback(self._tasks.discard)
+    def _check(self, send: SendParams, call: Call) -> None:
+        missing = self._required - call.extensions
+        if missing:
+            raise ExtensionSupportRequiredError(f"activate {', '.join(sorted(missing))}")
+        if send.push is not None:
+            self._push.check(send.push)
+        if self._input_modes is not None:
+            for part in send.message["parts"]:
+                given = part.get("mediaType", "").partition(";")[0].strip().lower()
+                if given and not _accepted(given, self._input_modes):
+                    raise ContentTypeNotSupportedError(
+                        f"this agent takes {', '.join(sorted(self._input_modes))}, not {given[:80]}"
+                    )
 
-    async def _run(self, task: Snapshot, messages: Sequence[dict[str, Any]]) -> None:
-        async def update(text: str) -> None:
-            await self._append(task, self._said(task, State.WORKING, text))
 
-        request = TaskRequest(
-            task_id=task.id,
-            context_id=task.context_id,
-            caller=task.caller,
-            skill=task.skill,
-            messages=messages,
-            update=update,
-        )
-        try:
-            await self._append(task, await self._outcome(request, task))
-        except asyncio.CancelledError:
-            self._feed.break_off(task.id)
-            raise
-        except Exception as exc:  # noqa: BLE001 - process edge: the next start takes the task up
-            log_defect(exc, doing=f"storing the outcome of task {task.id}")
-            self._feed.break_off(task.id)
-        finally:
-            if self._running.get(task.id) is asyncio.current_task():
-                del self._running[task.id]
+def _input_modes(card: Card) -> frozenset[str]:
+    """Media types that the agent, or one of its skills, takes."""
+    modes = [*card.json["defaultInputModes"]]
+    for skill in card.json["skills"]:
+        modes.extend(skill.get("inputModes") or [])
+    return frozenset(mode.partition(";")[0].strip().lower() for mode in modes)
 
-    async def _outcome(self, request: TaskRequest, task: Snapshot) -> list[Piece]:
-        try:
-            outcome = await self._executor.execute(request)
-            return outcome_pieces(outcome, task, at=self._now())
-        except asyncio.CancelledError as exc:
-            running = asyncio.current_task()
-            if running is None or running.cancelling():
-                raise
-            failure: BaseException = exc  # something inside was cancelled, not this task
-        except Exception as exc:  # noqa: BLE001 - process edge: the failure becomes the task's status
-            failure = exc
-        reference = log_defect(failure, doing=f"task {task.id}")
-        failed = Failed(f"the agent failed; its log has it under {reference}", "agent_failed")
-        return outcome_pieces(failed, task, at=self._now())
 
-    async def _append(
-        self, task: Snapshot, pieces: Sequence[Piece], *, run_again: bool = False
-    ) -> tuple[Event, ...]:
-        at = timestamp(self._now())
-        added = await self._store.append(task.id, pieces, at, run_again=run_again)
-        self._feed.publish(task.id, added)
-        return added
-
-    def _said(self, task: Snapshot, state: State, text: str, *, code: str = "") -> list[Piece]:
-        message = agent_message(
-            task_id=task.id,
-            context_id=task.context_id,
-            parts=[{"text": text}],
-            code=code,
-        )
-        return [status(state, self._now(), message)]
+def _accepted(given: str, modes: frozenset[str]) -> bool:
+    return given in modes or f"{given.partition('/')[0]}/*" in modes or "*/*" in modes

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from a2a.utils.errors import UnsupportedOperationError
 from sqlalchemy import Connection, and_, func, or_, select, update
 
-from parley_wire.server.params import ListParams, SendParams, invalid
+from parley_wire.server.forms import invalid
+from parley_wire.server.params import ListParams, SendParams
+from parley_wire.server.push_rows import COALESCED_S, later, push_due, put_push_config
 from parley_wire.server.rows import (
     add_events,
     add_task,
@@ -70,10 +72,33 @@ class ListedTasks:
 
 
 class TaskStore:
-    """All writes are atomic, and durable once they return."""
+    """All writes are atomic, and durable once they return.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        dedupe: Take a message that arrives twice once.
+        push: Keep an outbox for the webhooks of the callers.
+    """
+
+    def __init__(self, database: Database, *, dedupe: bool = True, push: bool = False) -> None:
         self._database = database
+        self._dedupe = dedupe
+        self._push = push
+
+    def _outbox(
+        self, connection: Connection, task_id: str, send: SendParams, at: str, *, seq: int
+    ) -> None:
+        if not self._push:
+            return
+        if send.push is not None:
+            put_push_config(connection, task_id, send.push, sent_seq=seq)
+        push_due(connection, task_id, at)
+
+    def _known(
+        self, connection: Connection, send: SendParams, caller: str, task_id: str, seq: int
+    ) -> str | None:
+        # Without de-duplication each arrival is a message of its own, whatever its id.
+        suffix = "" if self._dedupe else f" {task_id}:{seq}"
+        return record(connection, send, caller, task_id, seq=seq, suffix=suffix)
 
     async def open(self, send: SendParams, task: Snapshot, working: Piece, at: str) -> Accepted:
         """Store a message that begins `task`, together with its first status.
@@ -85,11 +110,12 @@ class TaskStore:
         first = Event(2, "status", working.body, working.state)
 
         def write(connection: Connection) -> Accepted:
-            known = record(connection, send, task.caller, task.id, seq=1)
+            known = self._known(connection, send, task.caller, task.id, 1)
             if known is not None:
                 return Accepted(known, fresh=False)
             add_task(connection, task, state=working.state, seq=2, at=at)
             add_events(connection, task.id, (message, first))
+            self._outbox(connection, task.id, send, at, seq=1)
             return Accepted(task.id, fresh=True, events=(message, first))
 
         return await self._database.write(write)
@@ -109,7 +135,7 @@ class TaskStore:
             if send.message.get("contextId", row.context_id) != row.context_id:
                 raise invalid("message.contextId", "is not the context of the task")
             seq = row.seq + 1
-            known = record(connection, send, caller, task_id, seq=seq)
+            known = self._known(connection, send, caller, task_id, seq)
             if known is not None:
                 return Accepted(known, fresh=False)
             if row.state not in INTERRUPTED:
@@ -121,6 +147,7 @@ class TaskStore:
             )
             advance(connection, task_id, working.state, len(added), at)
             add_events(connection, task_id, added)
+            self._outbox(connection, task_id, send, at, seq=seq)
             return Accepted(task_id, fresh=True, events=added)
 
         return await self._database.write(write)
@@ -128,15 +155,16 @@ class TaskStore:
     async def append(
         self, task_id: str, pieces: Sequence[Piece], at: str, *, run_again: bool = False
     ) -> tuple[Event, ...]:
-        """Add events, the last of them a status. Empty: the task has ended, nothing was added.
+        """Add events. Empty: the task has ended, nothing was added.
 
         Args:
             task_id: Whose log.
-            pieces: In order.
-            at: Of the status.
+            pieces: In order; a status only as the last.
+            at: When.
             run_again: Count one more run of the executor for the newest message.
         """
-        state = pieces[-1].state
+        state = pieces[-1].state if pieces[-1].kind == "status" else ""
+        due_at = at if state else later(at, COALESCED_S)
 
         def write(connection: Connection) -> tuple[Event, ...]:
             last = advance(connection, task_id, state, len(pieces), at)
@@ -148,6 +176,8 @@ class TaskStore:
                 for seq, piece in enumerate(pieces, start=first)
             )
             add_events(connection, task_id, added)
+            if self._push:
+                push_due(connection, task_id, due_at)
             if run_again:
                 newest = (
                     select(func.max(messages.c.seq))

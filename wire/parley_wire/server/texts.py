@@ -14,24 +14,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, Literal, TypeAlias
 
-from a2a.types import Artifact
-from google.protobuf.json_format import MessageToDict
-from parley_cards.extensions import FORM
-
-from parley_wire.server.outcomes import (
-    Completed,
-    DataArtifact,
-    Failed,
-    InputRequired,
-    Outcome,
-    Rejected,
-)
+from parley_wire.server.outcomes import Chunk
 
 SEQUENCE: Final = "urn:parley:a2a:sequence:v1"
 """Metadata of a task and of its events: how many events of the task's log it includes. A client that
 follows a task over several connections drops an event whose number it has seen."""
 
-Kind: TypeAlias = Literal["message", "status", "artifact"]
+_ID_FIRST: Final = '{"artifactId":'
+_DECODER: Final = json.JSONDecoder()
+
+Kind: TypeAlias = Literal["message", "status", "artifact", "reply"]
 
 
 class State(StrEnum):
@@ -60,7 +52,7 @@ class Piece:
     kind: Kind
     body: str
     state: str = ""
-    """Of a status; empty for the others."""
+    """Of a status: its state. Of an artifact: which `Chunk` it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +81,10 @@ class Snapshot:
     """Of the caller, oldest first."""
     history: list[str] = field(default_factory=list)
     """Messages of both sides, oldest first, but for the one in the current status."""
-    artifacts: list[str] = field(default_factory=list)
+    artifacts: dict[str, list[str]] = field(default_factory=dict)
+    """By id, in order of appearance: the chunks of each."""
+    reply: str = ""
+    """The bare message that a blocking caller gets instead of the task; empty: none."""
 
     def apply(self, event: Event) -> None:
         self.seq = event.seq
@@ -98,7 +93,12 @@ class Snapshot:
             self._retire_status_message()
             self.history.append(event.body)
         elif event.kind == "artifact":
-            self.artifacts.append(event.body)
+            chunks = self.artifacts.setdefault(artifact_id(event.body), [])
+            if not Chunk(event.state).appends:
+                chunks.clear()
+            chunks.append(event.body)
+        elif event.kind == "reply":
+            self.reply = event.body
         else:
             self._retire_status_message()
             self.state, self.status = event.state, event.body
@@ -116,22 +116,44 @@ class Snapshot:
             f'{{"id":"{self.id}","contextId":{json.dumps(self.context_id)},"status":{self.status}'
         ]
         if artifacts and self.artifacts:
-            parts.append(f',"artifacts":[{",".join(self.artifacts)}]')
+            whole = ",".join(map(joined, self.artifacts.values()))
+            parts.append(f',"artifacts":[{whole}]')
         if history and history_length != 0:
             parts.append(f',"history":[{",".join(history)}]')
         parts.append(f',"metadata":{{"{SEQUENCE}":{self.seq}}}}}')
         return "".join(parts)
 
     def stream_text(self, event: Event) -> str | None:
-        """Return the A2A StreamResponse for one event; None for the caller's own messages."""
-        if event.kind == "message":
+        """Return the A2A StreamResponse for one event; None for what the stream does not show."""
+        if event.kind in {"message", "reply"}:
             return None
-        name = "statusUpdate" if event.kind == "status" else "artifactUpdate"
-        last = "" if event.kind == "status" else ',"lastChunk":true'
+        name, flags = "statusUpdate", ""
+        if event.kind == "artifact":
+            name, chunk = "artifactUpdate", Chunk(event.state)
+            flags = (',"append":true' if chunk.appends else "") + (
+                ',"lastChunk":true' if chunk.ends else ""
+            )
         return (
             f'{{"{name}":{{"taskId":"{self.id}","contextId":{json.dumps(self.context_id)},'
-            f'"{event.kind}":{event.body}{last},"metadata":{{"{SEQUENCE}":{event.seq}}}}}}}'
+            f'"{event.kind}":{event.body}{flags},"metadata":{{"{SEQUENCE}":{event.seq}}}}}}}'
         )
+
+
+def joined(chunks: list[str]) -> str:
+    """Return one artifact of all its chunks."""
+    if len(chunks) == 1:
+        return chunks[0]
+    whole = json.loads(chunks[0])
+    for chunk in chunks[1:]:
+        whole["parts"].extend(json.loads(chunk)["parts"])
+    return dumps(whole)
+
+
+def artifact_id(body: str) -> str:
+    """Read the id, which we write first, without reading the rest."""
+    if not body.startswith(_ID_FIRST):
+        return str(json.loads(body)["artifactId"])
+    return str(_DECODER.raw_decode(body, len(_ID_FIRST))[0])
 
 
 def dumps(value: Any) -> str:
@@ -169,52 +191,3 @@ def agent_message(
     if code:
         message["metadata"] = {"code": code}
     return message
-
-
-def outcome_pieces(outcome: Outcome, task: Snapshot, *, at: datetime) -> list[Piece]:
-    """Return the events that an outcome is: artifacts first, the status last.
-
-    Args:
-        outcome: What the executor returned.
-        task: Whose outcome it is.
-        at: When.
-
-    Raises:
-        TypeError: If `outcome` is none of the outcomes.
-        ValueError: If a data artifact is not JSON.
-    """
-
-    def said(parts: list[dict[str, Any]], code: str = "") -> dict[str, Any]:
-        return agent_message(task_id=task.id, context_id=task.context_id, parts=parts, code=code)
-
-    match outcome:
-        case Completed(artifacts=artifacts):
-            return [
-                *(_artifact(each, f"artifact-{n}") for n, each in enumerate(artifacts, start=1)),
-                status(State.COMPLETED, at),
-            ]
-        case InputRequired(message=text, schema=schema):
-            message = said([{"text": text}])
-            if schema is not None:
-                form = {"message": text, "requestedSchema": schema}
-                message["parts"].append({"data": form, "metadata": {FORM: form}})
-                message["extensions"] = [FORM]
-            return [status(State.INPUT_REQUIRED, at, message)]
-        case Failed(reason=reason, code=code):
-            return [status(State.FAILED, at, said([{"text": reason}], code))]
-        case Rejected(reason=reason, code=code):
-            return [status(State.REJECTED, at, said([{"text": reason}], code))]
-    raise TypeError(f"the executor returned a {type(outcome).__name__}, which is no outcome")
-
-
-def _artifact(artifact: Artifact | DataArtifact, new_id: str) -> Piece:
-    if isinstance(artifact, DataArtifact):
-        value: dict[str, Any] = {
-            "artifactId": artifact.artifact_id or new_id,
-            "name": artifact.name,
-            "parts": [{"data": artifact.data}],
-        }
-    else:
-        value = MessageToDict(artifact)
-        value.setdefault("artifactId", new_id)
-    return Piece("artifact", dumps(value))

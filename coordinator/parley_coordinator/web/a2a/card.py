@@ -4,33 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from parley_cards.canonical import canonical
-from parley_cards.extensions import DEDUPE, SKILL_CONTRACT
+from parley_cards.extensions import DEDUPE, DELEGATION, SKILL_CONTRACT
 
 if TYPE_CHECKING:
+    from parley_coordinator.web.a2a.reach import Reach
     from parley_coordinator.web.ports import Document
 
 
-def card_bytes(document: Document, *, url: str) -> bytes:
-    """Return the A2A 1.0 card of a workflow in canonical JSON.
-
-    Args:
-        url: Where the agent is; `/a2a` and `/rest` below it are its interfaces.
-    """
-    return canonical(_card(document, url))
+def card_bytes(document: Document, reach: Reach) -> bytes:
+    """Return the A2A 1.0 card of a workflow in canonical JSON."""
+    return reach.card(_card(document), kind="workflows", name=document.name, scope="run:start")
 
 
-def _card(document: Document, url: str) -> dict[str, Any]:
+def _card(document: Document) -> dict[str, Any]:
     title = document.title or document.name
     summary = document.summary or f"Runs the workflow {document.name}."
     return {
         "name": title,
         "description": summary,
         "version": document.version,
-        "supportedInterfaces": [
-            {"url": f"{url}/a2a", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"},
-            {"url": f"{url}/rest", "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0"},
-        ],
         "capabilities": {
             "streaming": True,
             "pushNotifications": False,
@@ -43,15 +35,17 @@ def _card(document: Document, url: str) -> dict[str, Any]:
                     "params": {"skills": {document.name: _contract(document)}},
                 },
                 {
+                    "uri": DELEGATION,
+                    "description": "Deadline, budget, ancestors and trace of a task are honoured.",
+                    "required": False,
+                },
+                {
                     "uri": DEDUPE,
                     "description": "A message that arrives twice returns the task that it started.",
                     "required": False,
                 },
             ],
         },
-        "securitySchemes": {"bearer": {"httpAuthSecurityScheme": {"scheme": "Bearer"}}},
-        # One scope is named: verifiers that drop empty values must not lose the requirement.
-        "securityRequirements": [{"schemes": {"bearer": {"list": ["run:start"]}}}],
         "defaultInputModes": ["application/json"],
         "defaultOutputModes": ["application/json"],
         "skills": [

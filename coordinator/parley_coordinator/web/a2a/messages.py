@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
-from a2a.types import Role
 from a2a.utils.errors import ContentTypeNotSupportedError, InvalidParamsError
-from google.protobuf.json_format import MessageToDict
+from parley_cards.delegation import TRACEPARENT, is_traceparent
+from parley_cards.delegation_json import delegation_of
 from pydantic import Field, ValidationError
 
 from parley_coordinator.errors import InvalidDecisionError
 from parley_coordinator.web.requests import Digest, Name, RequestBody
 
 if TYPE_CHECKING:
-    from a2a.types import Message, Part
+    from collections.abc import Mapping
 
+    from parley_cards.delegation import DelegationContract
+
+Message: TypeAlias = "dict[str, Any]"
+"""The JSON of an A2A Message in its usual form (`parley_wire.server.params`)."""
 MAX_ID_CHARS: Final = 180
 """Of a messageId; with the workflow's name in front it is the run's idempotency key."""
 
@@ -32,22 +37,15 @@ class Answer(RequestBody):
 
 
 def check_message(message: Message) -> None:
-    """Refuse a message that is not one of a user with text or data.
+    """Refuse a message that is not one of text or data.
 
     Raises:
         InvalidParamsError, ContentTypeNotSupportedError
     """
-    if message.role != Role.ROLE_USER:
-        raise InvalidParamsError("message.role must be ROLE_USER")
-    if not message.message_id or len(message.message_id) > MAX_ID_CHARS:
+    if len(message["messageId"]) > MAX_ID_CHARS:
         raise InvalidParamsError(f"message.messageId must have 1 to {MAX_ID_CHARS} characters")
-    if not message.parts:
-        raise InvalidParamsError("message.parts must not be empty")
-    for index, part in enumerate(message.parts):
-        content = part.WhichOneof("content")
-        if content is None:
-            raise InvalidParamsError(f"message.parts[{index}] is empty")
-        if content not in ("text", "data"):
+    for index, part in enumerate(message["parts"]):
+        if not ("text" in part or "data" in part):
             raise ContentTypeNotSupportedError(
                 f"message.parts[{index}] is a file; this workflow takes text and data"
             )
@@ -59,8 +57,22 @@ def input_of(message: Message) -> Any:
     if len(data) > 1:
         raise InvalidParamsError("send the input in one data part")
     if data:
-        return _plain(MessageToDict(data[0].data))
+        return data[0]
     return {"text": text_of(message)}
+
+
+def contract_of(message: Message, headers: Mapping[str, str]) -> DelegationContract:
+    """Return the delegation contract of a new run; a trace may come as a header, too.
+
+    Raises:
+        InvalidDelegationError: If it is not of its form.
+    """
+    contract = delegation_of(message.get("metadata", {}))
+    trace = headers.get(TRACEPARENT, "")
+    # One that is malformed is ignored (W3C Trace Context 3.2.2.3).
+    if contract.traceparent or not is_traceparent(trace):
+        return contract
+    return replace(contract, traceparent=trace)
 
 
 def answer_of(message: Message) -> Answer:
@@ -73,7 +85,7 @@ def answer_of(message: Message) -> Answer:
     data = _data_parts(message)
     if len(data) > 1:
         raise InvalidParamsError("send the answer in one data part")
-    value = _plain(MessageToDict(data[0].data)) if data else {"outcome": text_of(message).strip()}
+    value = data[0] if data else {"outcome": text_of(message).strip()}
     try:
         answer = Answer.model_validate(value, by_alias=True, by_name=False)
     except ValidationError as exc:
@@ -92,19 +104,8 @@ def answer_of(message: Message) -> Answer:
 
 
 def text_of(message: Message) -> str:
-    return "\n".join(part.text for part in message.parts if part.WhichOneof("content") == "text")
+    return "\n".join(part["text"] for part in message["parts"] if "text" in part)
 
 
-def _data_parts(message: Message) -> list[Part]:
-    return [part for part in message.parts if part.WhichOneof("content") == "data"]
-
-
-def _plain(value: Any) -> Any:
-    """Undo what protobuf does to numbers: it has doubles only."""
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    return value
+def _data_parts(message: Message) -> list[Any]:
+    return [part["data"] for part in message["parts"] if "data" in part]

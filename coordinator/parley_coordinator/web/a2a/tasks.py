@@ -1,168 +1,152 @@
-"""A run as an A2A task. Pure: the same run and questions give the same task.
+"""A run as an A2A task. Pure: the same run and items give the same task.
 
-======================================  =======================
-run                                     task
-======================================  =======================
-running, waiting for agents or time     TASK_STATE_WORKING
-waiting for a person (or more)          TASK_STATE_INPUT_REQUIRED
-completed                               TASK_STATE_COMPLETED
-faulted                                 TASK_STATE_FAILED
-cancelled                               TASK_STATE_CANCELED
-======================================  =======================
+Every form of it is made from what is stored, each time: there is nothing that a restart could lose or
+that could disagree with the run.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 
-from a2a.types import (
-    Artifact,
-    Message,
-    Part,
-    Role,
-    Task,
-    TaskArtifactUpdateEvent,
-    TaskState,
-    TaskStatus,
-    TaskStatusUpdateEvent,
-)
-from google.protobuf.json_format import ParseDict, ParseError
-from google.protobuf.message import DecodeError
-from google.protobuf.struct_pb2 import Struct, Value
+from parley_wire.server.texts import SEQUENCE, TERMINAL, State, timestamp
 
-from parley_coordinator.model import RunState
+from parley_coordinator.model import ItemState, phase
+from parley_coordinator.web.a2a.phases import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from parley_coordinator.model import Run, WorkItem
+    from parley_coordinator.model import Run, RunItems, Thread, WorkItem
 
+MAX_DEPTH: Final = 40
+"""Of data: each level of JSON is two of Protobuf's, which reads 100."""
 _JSON: Final = "application/json"
-TERMINAL: Final = frozenset(
-    {
-        TaskState.TASK_STATE_COMPLETED,
-        TaskState.TASK_STATE_FAILED,
-        TaskState.TASK_STATE_CANCELED,
-        TaskState.TASK_STATE_REJECTED,
-    }
-)
-RESTING: Final = TERMINAL | {
-    TaskState.TASK_STATE_INPUT_REQUIRED,
-    TaskState.TASK_STATE_AUTH_REQUIRED,
-}
-"""Nothing happens until somebody sends something."""
-
-STATES: Final[dict[int, RunState]] = {
-    TaskState.TASK_STATE_SUBMITTED: RunState.RUNNING,
-    TaskState.TASK_STATE_INPUT_REQUIRED: RunState.WAITING,
-    TaskState.TASK_STATE_COMPLETED: RunState.COMPLETED,
-    TaskState.TASK_STATE_FAILED: RunState.FAULTED,
-    TaskState.TASK_STATE_CANCELED: RunState.CANCELLED,
-}
-"""Which runs can be tasks of a state; a state that is missing here may be any, or none."""
+_RANKS: Final = {State.WORKING: 0, State.INPUT_REQUIRED: 1, State.AUTH_REQUIRED: 1}
+_OUTPUT_RANK: Final = 2
+_END_RANK: Final = 3
+"""What a run shows without a new row in its journal comes in the order of these."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Questions:
-    """The open questions of a run, as one caller sees them."""
+@dataclass(frozen=True, slots=True)
+class View:
+    """A run at one moment, as one person sees it."""
 
-    visible: Sequence[WorkItem] = ()
-    hidden: int = 0
-    """How many others there are, for people that the caller is not one of."""
+    thread: Thread
 
     @property
-    def open(self) -> bool:
-        return bool(self.visible) or self.hidden > 0
+    def run(self) -> Run:
+        return self.thread.run
+
+    @property
+    def items(self) -> RunItems:
+        return self.thread.items
+
+    @property
+    def context_id(self) -> str:
+        return self.run.context_id or self.run.id
+
+    @property
+    def open(self) -> list[WorkItem]:
+        """The open questions that the person may see."""
+        return [item for item in self.items.visible if item.state is ItemState.READY]
+
+    @property
+    def state(self) -> State:
+        kinds = [*self.items.hidden, *(item.kind for item in self.open)]
+        return STATES[phase(self.run, kinds)]
+
+    def number(self, rank: int | None = None) -> int:
+        """Of the last event of the task that this shows: higher for whatever comes later."""
+        if rank is None:
+            rank = _RANKS.get(self.state, _END_RANK)
+        return 4 * self.thread.seq + rank
 
 
-def task_of(run: Run, questions: Questions, *, artifacts: bool = True) -> Task:
-    """Return the task that a caller sees."""
-    task = Task(
-        id=run.id,
-        context_id=run.context_id or run.id,
-        status=status_of(run, questions),
-        metadata=_struct(
-            {"workflow": run.workflow, "version": run.version, "document": run.digest}
-        ),
-    )
-    if artifacts and run.state is RunState.COMPLETED:
-        task.artifacts.append(_artifact(run))
-    return task
+def task(
+    view: View, *, history_length: int | None = None, artifacts: bool = True
+) -> dict[str, Any]:
+    """Return the A2A Task. `history_length`: None is all, 0 none, n the newest n."""
+    run = view.run
+    shown: dict[str, Any] = {
+        "id": run.id,
+        "contextId": view.context_id,
+        "status": status(view),
+    }
+    if artifacts and view.state is State.COMPLETED:
+        shown["artifacts"] = [_artifact(run)]
+    history = [] if history_length == 0 else _history(view)[-(history_length or 0) :]
+    if history:
+        shown["history"] = history
+    shown["metadata"] = {
+        "workflow": run.workflow,
+        "version": run.version,
+        "document": run.digest,
+        SEQUENCE: view.number(),
+    }
+    return shown
 
 
-def status_of(run: Run, questions: Questions) -> TaskStatus:
-    status = TaskStatus(state=_state(run, questions))
-    status.timestamp.FromDatetime(run.updated_at.astimezone(UTC))
-    message = _status_message(run, questions)
+def status(view: View) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "state": view.state.value,
+        "timestamp": timestamp(view.run.updated_at),
+    }
+    message = _status_message(view)
     if message is not None:
-        status.message.CopyFrom(message)
-    return status
+        shown["message"] = message
+    return shown
 
 
-def status_event(run: Run, questions: Questions) -> TaskStatusUpdateEvent:
-    return TaskStatusUpdateEvent(
-        task_id=run.id, context_id=run.context_id or run.id, status=status_of(run, questions)
-    )
+def updates(before: View, view: View) -> list[dict[str, Any]]:
+    """Return what a stream that has shown one view says to get to the other."""
+    if _told(before) == _told(view):
+        return []
+    place = {"taskId": view.run.id, "contextId": view.context_id}
+    changed = {**place, "status": status(view), "metadata": {SEQUENCE: view.number()}}
+    if view.state is not State.COMPLETED:
+        return [{"statusUpdate": changed}]
+    output = {
+        **place,
+        "artifact": _artifact(view.run),
+        "lastChunk": True,
+        "metadata": {SEQUENCE: view.number(_OUTPUT_RANK)},
+    }
+    return [{"artifactUpdate": output}, {"statusUpdate": changed}]
 
 
-def artifact_event(run: Run) -> TaskArtifactUpdateEvent:
-    return TaskArtifactUpdateEvent(
-        task_id=run.id,
-        context_id=run.context_id or run.id,
-        artifact=_artifact(run),
-        last_chunk=True,
-    )
+def _told(view: View) -> tuple[State, Any]:
+    return view.state, _status_message(view)
 
 
-def same(one: TaskStatus, other: TaskStatus) -> bool:
-    """Whether a client learns nothing from `other` that `one` did not say."""
-    return one.state == other.state and one.message == other.message
-
-
-def _state(run: Run, questions: Questions) -> TaskState:
-    match run.state:
-        case RunState.COMPLETED:
-            return TaskState.TASK_STATE_COMPLETED
-        case RunState.FAULTED:
-            return TaskState.TASK_STATE_FAILED
-        case RunState.CANCELLED:
-            return TaskState.TASK_STATE_CANCELED
-        case RunState.RUNNING | RunState.WAITING:
-            if questions.open:
-                return TaskState.TASK_STATE_INPUT_REQUIRED
-            return TaskState.TASK_STATE_WORKING
-
-
-def _status_message(run: Run, questions: Questions) -> Message | None:
-    if run.state is RunState.FAULTED:
-        return _fault(run, run.error or {})
-    if run.state.final or not questions.open:
+def _status_message(view: View) -> dict[str, Any] | None:
+    run = view.run
+    if run.state.final:
+        return _fault(view, run.error or {}) if view.state is State.FAILED else None
+    if view.state is State.WORKING:
         return None
-    message = _message(run, "-".join(item.id for item in questions.visible) or "others")
-    if questions.visible:
-        message.parts.append(Part(text="\n".join(item.title for item in questions.visible)))
-        message.parts.extend(_question(item) for item in questions.visible)
-    else:
-        message.parts.append(Part(text="Somebody else has to decide something first."))
-    return message
+    asked = view.open
+    about = "-".join(item.id for item in asked) or "others"
+    if not asked:
+        text = "Somebody else has to decide something first."
+        return _message(view, about, [{"text": text}])
+    titles = {"text": "\n".join(item.title for item in asked)}
+    return _message(view, about, [titles, *map(_question, asked)])
 
 
-def _question(item: WorkItem) -> Part:
-    return _part(
-        {
-            "item": item.id,
-            "kind": str(item.kind),
-            "title": item.title,
-            "reason": item.reason,
-            "summary": [fact.as_json() for fact in item.summary],
-            "outcomes": item.outcomes,
-            "digest": item.digest,
-            "schema": _answer_schema(item),
-        }
-    )
+def _question(item: WorkItem) -> dict[str, Any]:
+    shown = {
+        "item": item.id,
+        "kind": str(item.kind),
+        "title": item.title,
+        "reason": item.reason,
+        "summary": [fact.as_json() for fact in item.summary],
+        "outcomes": item.outcomes,
+        "digest": item.digest,
+        "schema": _answer_schema(item),
+    }
+    return {"data": shown, "mediaType": _JSON}
 
 
 def _answer_schema(item: WorkItem) -> dict[str, Any]:
@@ -183,42 +167,84 @@ def _answer_schema(item: WorkItem) -> dict[str, Any]:
     }
 
 
-def _fault(run: Run, error: dict[str, Any]) -> Message:
-    message = _message(run, "fault")
+def _fault(view: View, error: dict[str, Any]) -> dict[str, Any]:
     title = str(error.get("title") or "the run stopped")
     detail = error.get("detail")
-    message.parts.append(Part(text=f"{title}: {detail}" if detail else title))
-    message.metadata.CopyFrom(
-        _struct({"code": str(error.get("type", "")).rsplit("/", 1)[-1] or "fault", "error": error})
-    )
-    return message
+    code = str(error.get("type", "")).rsplit("/", 1)[-1] or "fault"
+    message = _message(view, "fault", [{"text": f"{title}: {detail}" if detail else title}])
+    return {**message, "metadata": {"code": code, "error": error}}
 
 
-def _message(run: Run, about: str) -> Message:
-    return Message(
-        message_id=f"{run.id}-{about}",
-        task_id=run.id,
-        context_id=run.context_id or run.id,
-        role=Role.ROLE_AGENT,
-    )
+def _message(view: View, about: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "messageId": f"{view.run.id}-{about}",
+        "contextId": view.context_id,
+        "taskId": view.run.id,
+        "role": "ROLE_AGENT",
+        "parts": parts,
+    }
 
 
-def _artifact(run: Run) -> Artifact:
-    return Artifact(
-        artifact_id=f"{run.id}-output",
-        name="output",
-        description=f"What {run.workflow} {run.version} returned.",
-        parts=[_part(run.output)],
-    )
+def _history(view: View) -> list[dict[str, Any]]:
+    """Return what was said to the run: how it began, and what this person answered, oldest first."""
+    run = view.run
+    began = _said(view, view.thread.message_id or f"{run.id}-input", run.input)
+    return [began, *(_answer(view, item) for item in _answered(view.items.visible, run))]
 
 
-def _part(value: Any) -> Part:
+def _answered(items: Sequence[WorkItem], run: Run) -> list[WorkItem]:
+    """The items that were answered over A2A, in the order of the answers."""
+    given = [
+        item
+        for item in items
+        if item.run_id == run.id and item.decision is not None and item.decision.message is not None
+    ]
+    return sorted(given, key=lambda item: item.decision.at if item.decision else run.created_at)
+
+
+def _answer(view: View, item: WorkItem) -> dict[str, Any]:
+    made = item.decision
+    if made is None or made.message is None:
+        raise ValueError(f"{item.id} was not answered over A2A")
+    content: dict[str, Any] = {"item": item.id, "outcome": made.outcome, "digest": made.digest}
+    if made.comment:
+        content["comment"] = made.comment
+    if made.values:
+        content["values"] = made.values
+    return _said(view, made.message.id, content)
+
+
+def _said(view: View, message_id: str, content: Any) -> dict[str, Any]:
+    return {
+        "messageId": message_id,
+        "contextId": view.context_id,
+        "taskId": view.run.id,
+        "role": "ROLE_USER",
+        "parts": [_part(content)],
+    }
+
+
+def _artifact(run: Run) -> dict[str, Any]:
+    return {
+        "artifactId": f"{run.id}-output",
+        "name": "output",
+        "description": f"What {run.workflow} {run.version} returned.",
+        "parts": [_part(run.output)],
+    }
+
+
+def _part(value: Any) -> dict[str, Any]:
     """Return a value as data; as its JSON text, if it nests deeper than Protobuf goes."""
-    try:
-        return Part(data=ParseDict(value, Value()), media_type=_JSON)
-    except (ParseError, DecodeError):
-        return Part(text=json.dumps(value, ensure_ascii=False), media_type=_JSON)
+    if _deeper(value, MAX_DEPTH):
+        return {"text": json.dumps(value, ensure_ascii=False), "mediaType": _JSON}
+    return {"data": value, "mediaType": _JSON}
 
 
-def _struct(value: dict[str, Any]) -> Struct:
-    return ParseDict(value, Struct())
+def _deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    each = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper(inner, levels - 1) for inner in each)
+
+
+__all__ = ["TERMINAL", "View", "status", "task", "updates"]

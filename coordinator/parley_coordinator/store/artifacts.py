@@ -1,0 +1,88 @@
+"""Large outputs of steps: kept once under the SHA-256 of their JSON, beside the journal that names them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from parley_wire.errors import DatabaseUnusableError
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+INLINE_BYTES: Final = 262_144
+MAX_RUNS: Final = 200
+"""Of those that use an artifact, so many are looked through for one that a caller may see."""
+
+_KEEP = text(
+    "INSERT INTO artifact (digest, json) VALUES (:digest, :json) ON CONFLICT (digest) DO NOTHING"
+)
+_USE = text(
+    "INSERT INTO artifact_use (digest, run_id) VALUES (:digest, :run_id)"
+    " ON CONFLICT (digest, run_id) DO NOTHING"
+)
+_CARRY_OVER = text(
+    "INSERT INTO artifact_use (digest, run_id)"
+    " SELECT digest, :to_run FROM artifact_use WHERE run_id = :from_run"
+    " ON CONFLICT (digest, run_id) DO NOTHING"
+)
+_GET = text("SELECT json FROM artifact WHERE digest = :digest")
+_RUNS = text("SELECT run_id FROM artifact_use WHERE digest = :digest ORDER BY run_id LIMIT :limit")
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A value as JSON in ASCII."""
+
+    json: str
+    digest: str
+    """`sha256:` of the JSON."""
+
+    @classmethod
+    def of(cls, value: Any) -> Artifact:
+        written = json.dumps(value, separators=(",", ":"))
+        return cls(written, f"sha256:{hashlib.sha256(written.encode()).hexdigest()}")
+
+    @property
+    def reference(self) -> dict[str, Any]:
+        """What a row of the journal has in its place."""
+        return {"digest": self.digest, "bytes": len(self.json)}
+
+
+def is_large(value: Any, inline_bytes: int) -> bool:
+    """Tell whether a value is too large for a row of the journal."""
+    return len(json.dumps(value, separators=(",", ":"))) > inline_bytes
+
+
+def keep(connection: Connection, run_id: str, artifact: Artifact) -> None:
+    """Keep an artifact for a run; one that is there already is only noted."""
+    connection.execute(_KEEP, {"digest": artifact.digest, "json": artifact.json})
+    connection.execute(_USE, {"digest": artifact.digest, "run_id": run_id})
+
+
+def carry_over(connection: Connection, from_run: str, to_run: str) -> None:
+    """Let a run have what another one has."""
+    connection.execute(_CARRY_OVER, {"from_run": from_run, "to_run": to_run})
+
+
+def get(connection: Connection, digest: str) -> str | None:
+    """Return the JSON of an artifact; None: there is none."""
+    found: str | None = connection.execute(_GET, {"digest": digest}).scalar_one_or_none()
+    return found
+
+
+def value(connection: Connection, digest: str) -> Any:
+    """Raises DatabaseUnusableError if a row names an artifact that is not there, or another one."""
+    written = get(connection, digest)
+    if written is None or f"sha256:{hashlib.sha256(written.encode()).hexdigest()}" != digest:
+        raise DatabaseUnusableError(f"the artifact {digest} is missing or has been changed")
+    return json.loads(written)
+
+
+def runs_with(connection: Connection, digest: str) -> list[str]:
+    """Return runs that have an artifact, `MAX_RUNS` at most."""
+    given = {"digest": digest, "limit": MAX_RUNS}
+    return list(connection.execute(_RUNS, given).scalars())

@@ -1,0 +1,1 @@
+"""The A2A compatibility kit against what we serve: `make tck TCK=...`."""
