@@ -22,7 +22,7 @@ up: $(STAMP) ## run the mesh on this machine until Ctrl-C
 	$(BIN)/parley up
 
 test: gates ## what CI runs: the static gates, then every test but chaos
-	$(BIN)/python -m pytest -n 4 -m "not chaos"
+	$(BIN)/python -m pytest -n 4 --dist worksteal --durations 40 -m "not chaos"
 
 coverage: $(STAMP) ## the same tests, and which lines and branches they reach
 	$(BIN)/python -m pytest -n 4 -q -m "not chaos" --cov --cov-report=term:skip-covered

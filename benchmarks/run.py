@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from benchmarks.ground import Ground
 
-LEVELS = "1:100,8:300,64:600"
+LEVELS = "1:50,8:100,64:128"
 WARM_UP = 5
 
 

@@ -12,10 +12,19 @@ import pytest
 
 from tests import postgres
 
+_HERE = Path(__file__).parent
+_LONG = {"chaos", "interop", "mesh", "torture"}
+"""Folders whose tests start processes."""
+
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # What starts processes takes longest: begun first, it leaves no worker alone at the end.
+    items.sort(key=lambda item: not (_LONG & {*item.path.relative_to(_HERE).parts[:1]}))
 
 
 def pytest_configure() -> None:
