@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
+import httpx
+
 from benchmarks import report
 from benchmarks.contestants import CALLS, Contestant, Coordinator, Floor, Peer, peer
 from benchmarks.ground import cpu_s, ground, memory_mb
@@ -117,7 +119,7 @@ async def _load(
             began = time.perf_counter()
             try:
                 await contestant.pipeline(number)
-            except AssertionError as exc:
+            except (AssertionError, httpx.TransportError) as exc:
                 print(f"{contestant.name}: {str(exc)[:200]}", file=sys.stderr)
                 return None
             return time.perf_counter() - began
