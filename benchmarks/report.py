@@ -1,4 +1,4 @@
-"""The page of results: each benchmark replaces its own part of benchmarks/README.md."""
+"""Pages of results: whatever measures replaces its own part of benchmarks/README.md, or of another page."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 PAGE = Path(__file__).parent / "README.md"
 
 
-def put(part: str, text: str) -> None:
-    """Replace what stands between the marks of a part."""
-    page = PAGE.read_text()
+def put(part: str, text: str, *, file: Path = PAGE) -> None:
+    """Replace what stands between the marks of a part, and print it."""
+    page = file.read_text()
     begin, end = f"<!-- {part} -->\n", f"<!-- /{part} -->"
     found = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     if not found.search(page):
-        raise SystemExit(f"{PAGE} has no part {part}")
-    PAGE.write_text(found.sub(lambda _: f"{begin}{text.strip()}\n{end}", page))
+        raise SystemExit(f"{file} has no part {part}")
+    file.write_text(found.sub(lambda _: f"{begin}{text.strip()}\n{end}", page))
     print(text)
 
 

@@ -19,7 +19,7 @@ from parley_torture.running import torture
 from parley_torture.scenarios import SCENARIOS
 
 from benchmarks.peers.environments import PEERS
-from benchmarks.report import where
+from benchmarks.report import put, where
 from tests.postgres import server
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from parley_torture.verdict import Verdict
 
 PAGE: Final = Path(__file__).parents[2] / "docs/torture.md"
-BEGIN: Final = "<!-- peers -->"
-END: Final = "<!-- /peers -->"
 
 
 def main() -> None:
@@ -50,7 +48,7 @@ def main() -> None:
     if given.print:
         print(text)
     else:
-        put(text)
+        put("peers", text, file=PAGE)
 
 
 async def _tortured(title: str, argv: Sequence[str], database_url: str) -> Report:
@@ -68,14 +66,6 @@ async def _tortured(title: str, argv: Sequence[str], database_url: str) -> Repor
         return await torture(
             argv, scenarios, folder=Path(folder), database_url=database_url, tell=tell
         )
-
-
-def put(text: str) -> None:
-    """Replace what stands between the two marks in docs/torture.md."""
-    page = PAGE.read_text()
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -55,6 +55,11 @@ class ItemState(StrEnum):
         return self is not ItemState.READY
 
 
+def is_within(path: str, block: str) -> bool:
+    """Tell whether a JSON pointer is another one, or below it; everything is within the empty one."""
+    return path == block or path.startswith(f"{block}/")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """A place in a workflow document and which visit of it this is."""

@@ -14,10 +14,10 @@ from parley_torture.running import torture
 from parley_torture.scenarios import SCENARIOS
 from parley_torture.verdict import Verdict
 
+from benchmarks.report import put
 from tests.postgres import server
 
 PAGE = Path(__file__).parents[2] / "docs/torture.md"
-BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 
 def tell(verdict: Verdict) -> None:
@@ -39,21 +39,13 @@ def play(folder: Path) -> Report:
         )
 
 
-def write(table: str) -> None:
-    """Put the table between the marks of the page."""
-    page = PAGE.read_text()
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
-
-
 def main() -> int:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(
         prefix="parley-torture-", ignore_cleanup_errors=True
     ) as folder:
         report = play(Path(folder))
-    write(markdown(report, SCENARIOS))
+    put("results", markdown(report, SCENARIOS), file=PAGE)
     print(report.summary())
     return 0 if report.good else 1
 

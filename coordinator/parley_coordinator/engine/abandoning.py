@@ -12,6 +12,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 from parley_coordinator.engine.children import open_children
+from parley_coordinator.model import is_within
 from parley_coordinator.store import items
 from parley_coordinator.workflow.effects import NOTE_EXPIRED, NOTE_FORK_FAILED, NOTE_WON
 
@@ -121,4 +122,4 @@ def _paths(path: str, kind: str, body: dict[str, Any]) -> list[str]:
 
 
 def _is_below(path: str, paths: list[str]) -> bool:
-    return any(path == each or path.startswith(f"{each}/") for each in paths)
+    return any(is_within(path, each) for each in paths)

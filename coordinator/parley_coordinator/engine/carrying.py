@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from parley_coordinator.model import Place
+from parley_coordinator.model import Place, is_within
 from parley_coordinator.workflow.effects import (
     NOTE_CAUGHT,
     NOTE_CLOSED,
@@ -102,7 +102,7 @@ class _Target:
         visit = [
             entry.seq
             for entry in entries
-            if _within(entry.path, path) and _holds(attempt, entry.attempt)
+            if is_within(entry.path, path) and _holds(attempt, entry.attempt)
         ]
         self._attempt = attempt
         self._since = min(visit, default=entries[-1].seq + 1 if entries else 0)
@@ -113,7 +113,7 @@ class _Target:
             return True
         if entry.seq >= self._since:
             return False
-        around = _within(self._path, entry.path) and entry.path != self._path
+        around = is_within(self._path, entry.path) and entry.path != self._path
         around = around and (self._attempt is None or _holds(entry.attempt, self._attempt))
         return not (around and _of_a_block(entry.kind))
 
@@ -144,7 +144,7 @@ def _running_out(rows: Sequence[Entry], open_: set[tuple[str, str]]) -> list[Ent
 
 
 def _around(block: tuple[str, str], place: tuple[str, str]) -> bool:
-    return place[0] != block[0] and _within(place[0], block[0]) and _holds(block[1], place[1])
+    return place[0] != block[0] and is_within(place[0], block[0]) and _holds(block[1], place[1])
 
 
 def _left_open(rows: Iterable[Entry]) -> set[tuple[str, str]]:
@@ -186,10 +186,6 @@ def _done_again(aside: Iterable[Entry], idle: Collection[str]) -> list[Place]:
     # All that it was sent to have said that they have begun nothing.
     harmless |= {place for place, count in under_way.items() if place in intended and count == 0}
     return [place for key, place in begun.items() if key in busy or key not in harmless]
-
-
-def _within(path: str, block: str) -> bool:
-    return path == block or path.startswith(f"{block}/")
 
 
 def _beside(path: str, step: str) -> bool:

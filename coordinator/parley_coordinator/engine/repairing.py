@@ -22,7 +22,7 @@ from parley_coordinator.errors import (
     WouldRunAgainError,
 )
 from parley_coordinator.governance.access import Permission, Principal, require
-from parley_coordinator.model import Nothing, Place, Repair, Run, RunState
+from parley_coordinator.model import Nothing, Place, Repair, Run, RunState, is_within
 from parley_coordinator.store import artifacts, journal, runs
 from parley_coordinator.workflow.checks.sites import Site, sites
 from parley_coordinator.workflow.document import Document
@@ -128,8 +128,8 @@ class Repairs:
         carried = carry(entries, step, attempt, await self._idle(entries))
         if repair.arguments is not None:
             _check_undecided(carried)
-        if repair.act == "skip":
-            again = [p for p in carried.again if not f"{p.path}/".startswith(f"{step}/")]
+        if repair.act == "skip" and step is not None:
+            again = [p for p in carried.again if not is_within(p.path, step)]
             carried = replace(carried, again=again)
         return _Plan(self._new(old, old.input), carried, given, step or "")
 
@@ -291,16 +291,16 @@ def _stopped_at(found: list[Site], run: Run, entries: list[Entry]) -> str | None
         for entry in entries
         if entry.kind == "failed"
         and entry.body["error"]["type"] == run.error["type"]
-        and f"{entry.path}/".startswith(f"{stopped}/")
+        and is_within(entry.path, stopped)
     ]
     path = failed[-1] if failed else stopped
-    holding = [site.path for site in found if f"{path}/".startswith(f"{site.path}/")]
+    holding = [site.path for site in found if is_within(path, site.path)]
     return max(holding, key=len, default=None)
 
 
 def _asks_people(found: list[Site], step: str) -> bool:
     """Whether a person decides in a step, or in a function of the document that it calls."""
-    tasks = [site.task for site in found if f"{site.path}/".startswith(f"{step}/")]
+    tasks = [site.task for site in found if is_within(site.path, step)]
     if any(isinstance(task, RunTask) for task in tasks):
         return True  # what another workflow asks is its own document's to say
     calls = [task.call for task in tasks if isinstance(task, CallTask)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from parley_coordinator.model import Entry, Place, Wait
+from parley_coordinator.model import Entry, Place, Wait, is_within
 from parley_coordinator.store import artifacts, journal
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class RunLog:
         return [
             entry
             for entry in self._entries.values()
-            if entry.kind == kind and (entry.path == path or entry.path.startswith(f"{path}/"))
+            if entry.kind == kind and is_within(entry.path, path)
         ]
 
     def tasks_at(self, place: Place) -> list[str]:
@@ -123,7 +123,7 @@ class RunLog:
             entry.place
             for (path, attempt, kind), entry in self._entries.items()
             if kind == "intended"
-            and (path == below or path.startswith(f"{below}/"))
+            and is_within(path, below)
             and not any(
                 (path, attempt, end) in self._entries for end in ("observed", "failed", "cancelled")
             )

@@ -116,24 +116,31 @@ async def kill_after_send_unlisted(trial: Trial) -> None:
     await _survives(trial, "incident", "failed")
 
 
+class _InAnAnswer(Strikes):
+    """Strikes where `written` says, while the finished task is being sent; answers well after that."""
+
+    async def reply(self, agent: Agent, call: Call, task: Task) -> Response:
+        if self.struck:
+            return await super().reply(agent, call, task)
+        await task.rested()
+        answer = json.dumps(call.envelope({"task": task.body()})).encode()
+        return StreamingResponse(
+            self.written(answer),
+            media_type="application/json",
+            headers={"content-length": str(len(answer))},
+        )
+
+    def written(self, answer: bytes) -> AsyncIterator[bytes]:
+        raise NotImplementedError
+
+
 @scenario(GROUP, alone=True)
 async def kill_in_the_answer(trial: Trial) -> None:
     """SIGKILL when half of the answer is there, with the task's id in it: b ran once."""
 
-    class InTheAnswer(Strikes):
-        async def reply(self, agent: Agent, call: Call, task: Task) -> Response:
-            if self.struck:
-                return await super().reply(agent, call, task)
-            await task.rested()
-            written = json.dumps(call.envelope({"task": task.body()})).encode()
-            return StreamingResponse(
-                self._halves(written),
-                media_type="application/json",
-                headers={"content-length": str(len(written))},
-            )
-
-        async def _halves(self, written: bytes) -> AsyncIterator[bytes]:
-            yield written[: len(written) // 2]
+    class InTheAnswer(_InAnAnswer):
+        async def written(self, answer: bytes) -> AsyncIterator[bytes]:
+            yield answer[: len(answer) // 2]
             await self.strike()
             async for each in cut():
                 yield each
@@ -145,20 +152,9 @@ async def kill_in_the_answer(trial: Trial) -> None:
 async def kill_before_id_is_saved(trial: Trial) -> None:
     """SIGKILL in the moment in which the whole answer has arrived: b ran once."""
 
-    class AfterTheAnswer(Strikes):
-        async def reply(self, agent: Agent, call: Call, task: Task) -> Response:
-            if self.struck:
-                return await super().reply(agent, call, task)
-            await task.rested()
-            written = json.dumps(call.envelope({"task": task.body()})).encode()
-            return StreamingResponse(
-                self._whole(written),
-                media_type="application/json",
-                headers={"content-length": str(len(written))},
-            )
-
-        async def _whole(self, written: bytes) -> AsyncIterator[bytes]:
-            yield written
+    class AfterTheAnswer(_InAnAnswer):
+        async def written(self, answer: bytes) -> AsyncIterator[bytes]:
+            yield answer
             await self.strike()
 
     await _struck(trial, AfterTheAnswer(trial.kill))
