@@ -167,6 +167,40 @@ class Run:
     depth: int = 0
     """How many runs are above it."""
 
+    @classmethod
+    def starting(  # noqa: PLR0913 - what a run is from the first moment on
+        cls,
+        *,
+        id: str,  # noqa: A002 - the name of the field
+        workflow: str,
+        version: str,
+        digest: str,
+        input: Any,  # noqa: A002 - the name of the field
+        requested_by: str,
+        at: datetime,
+        context_id: str,
+        parent: Parent | None = None,
+        depth: int = 0,
+    ) -> Run:
+        """Return a run that has done nothing yet."""
+        return cls(
+            id=id,
+            workflow=workflow,
+            version=version,
+            digest=digest,
+            state=RunState.RUNNING,
+            input=input,
+            output=None,
+            error=None,
+            waiting_for=[],
+            requested_by=requested_by,
+            created_at=at,
+            updated_at=at,
+            context_id=context_id,
+            parent=parent,
+            depth=depth,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thread:

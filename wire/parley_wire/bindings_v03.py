@@ -28,7 +28,6 @@ from a2a.compat.v0_3 import a2a_v0_3_pb2 as proto
 from a2a.compat.v0_3 import conversions, proto_utils, types
 from a2a.types import SendMessageRequest
 from a2a.types import TaskPushNotificationConfig as CoreConfig
-from google.protobuf.json_format import Error as ProtoJsonError
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as ProtobufMessage
@@ -43,7 +42,7 @@ from parley_wire.bindings import (
     jsonrpc_result,
     rest_result,
 )
-from parley_wire.protojson import plain, whole
+from parley_wire.protojson import MISFITS, plain, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,16 +65,7 @@ _METHODS: Final = {
 }
 _SENDS: Final = frozenset({"SendMessage", "SendStreamingMessage"})
 _STATES: Final = frozenset(each.value for each in types.TaskState)
-_MALFORMED: Final = (
-    ProtoJsonError,
-    DecodeError,
-    ArithmeticError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    KeyError,
-    RecursionError,
-)
+_MALFORMED: Final = (*MISFITS, DecodeError, KeyError)
 
 
 class JsonRpc03:

@@ -11,10 +11,11 @@ from a2a.types import (
     TaskPushNotificationConfig,
     TaskStatusUpdateEvent,
 )
-from google.protobuf.json_format import ParseDict, ParseError
+from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message as ProtobufMessage
 
 from parley_wire.agent_errors import AgentProtocolError
+from parley_wire.protojson import MISFITS
 
 M = TypeVar("M", bound=ProtobufMessage)
 _Event: TypeAlias = Task | Message | TaskStatusUpdateEvent | TaskArtifactUpdateEvent
@@ -103,14 +104,7 @@ def _parsed(name: str, value: Any, kind: type[M]) -> M:
         raise AgentProtocolError(f"{name} answered with something that is no {kind.__name__}")
     try:
         return ParseDict(value, kind(), ignore_unknown_fields=True, max_recursion_depth=MAX_NESTED)
-    except (
-        ParseError,
-        ArithmeticError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ) as exc:
+    except MISFITS as exc:
         raise AgentProtocolError(
             f"{name} answered with a malformed {kind.__name__}: {str(exc)[:200]}"
         ) from exc

@@ -24,7 +24,7 @@ from parley_wire.agent_errors import (
     from_grpc,
 )
 from parley_wire.grpc_channels import GrpcAddress, GrpcChannels, NotConnectedError
-from parley_wire.protojson import plain
+from parley_wire.protojson import MISFITS, plain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -117,14 +117,7 @@ class GrpcTransport:
             )
         try:
             return ParseDict({**self._tenant, **params}, kind(), ignore_unknown_fields=True)
-        except (
-            ProtoJsonError,
-            ArithmeticError,
-            ValueError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-        ) as exc:
+        except MISFITS as exc:
             # Our own words: they do not fit into protobuf, so nothing is sent.
             raise AgentRefusedError(
                 f"nothing was sent to {self._name}: {str(exc)[:200]}", a2a_code="INVALID_PARAMS"

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from google.protobuf.json_format import Error as ProtoJsonError
 from google.protobuf.json_format import MessageToDict
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+MISFITS: Final = (
+    ProtoJsonError,
+    ArithmeticError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
+"""What protobuf raises about JSON that does not fit a message, or a message that has no JSON."""
 _EXACT: Final = 2**53
 """Beyond it a double does not tell whole numbers apart, so that to show one would be a guess."""
 

@@ -181,19 +181,14 @@ class Children:
     def _new(self, child: Child, document: Document) -> Run:
         place, at = child.place, self._log.now()
         key = f"{self._run.id}|{place.path}|{place.attempt}"
-        return Run(
+        return Run.starting(
+            at=at,
             id=str(uuid5(_NAMESPACE, key)),
             workflow=document.name,
             version=document.version,
             digest=document.digest,
-            state=RunState.RUNNING,
             input=child.input,
-            output=None,
-            error=None,
-            waiting_for=[],
             requested_by=self._run.requested_by,
-            created_at=at,
-            updated_at=at,
             context_id=self._run.context_id,
             parent=Parent(
                 run=self._run.id, path=place.path, attempt=place.attempt, waits=child.awaited

@@ -210,20 +210,15 @@ class Repairs:
 
     def _new(self, old: Run, given: Any) -> Run:
         at = self._now()
-        return Run(
+        return Run.starting(
+            at=at,
             id=self._new_id(),
             workflow=old.workflow,
             version=old.version,
             digest=old.digest,
-            state=RunState.RUNNING,
             input=given,
-            output=None,
-            error=None,
-            waiting_for=[],
             # Whoever requested it must not decide about it in the new run either.
             requested_by=old.requested_by,
-            created_at=at,
-            updated_at=at,
             context_id=old.context_id,
         )
 

@@ -347,19 +347,14 @@ class Runs:
         self, run_id: str, document: Document, given: Any, principal: Principal, context_id: str
     ) -> Run:
         at = self._now()
-        return Run(
+        return Run.starting(
+            at=at,
             id=run_id,
             workflow=document.name,
             version=document.version,
             digest=document.digest,
-            state=RunState.RUNNING,
             input=given,
-            output=None,
-            error=None,
-            waiting_for=[],
             requested_by=principal.subject,
-            created_at=at,
-            updated_at=at,
             context_id=context_id,
         )
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from a2a.utils.errors import InvalidParamsError
-from google.protobuf.json_format import Error as ProtoJsonError
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message as ProtobufMessage
+
+from parley_wire.protojson import MISFITS
 
 
 def invalid(field: str, problem: str) -> InvalidParamsError:
@@ -37,14 +38,7 @@ def usual_form(params: Any, types: dict[str, type], model: type[ProtobufMessage]
         usual: dict[str, Any] = MessageToDict(
             ParseDict(params, model(), ignore_unknown_fields=True)
         )
-    except (
-        ProtoJsonError,
-        ArithmeticError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ) as exc:
+    except MISFITS as exc:
         raise invalid("params", f"cannot be read: {str(exc)[:300]}") from exc
     return usual
 

@@ -12,12 +12,11 @@ from a2a.compat.v0_3 import conversions
 from a2a.compat.v0_3 import types as older
 from a2a.types import a2a_pb2
 from a2a.utils.errors import InvalidParamsError
-from google.protobuf.json_format import Error as ProtoJsonError
 from google.protobuf.json_format import MessageToDict, Parse
 from google.protobuf.message import DecodeError
 from pydantic import BaseModel, ValidationError
 
-from parley_wire.protojson import whole
+from parley_wire.protojson import MISFITS, whole
 from parley_wire.server.forms import invalid
 
 if TYPE_CHECKING:
@@ -80,15 +79,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         conversions.to_core_get_extended_agent_card_request,
     ),
 }
-MALFORMED: Final = (
-    ProtoJsonError,
-    DecodeError,
-    ArithmeticError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    RecursionError,
-)
+MALFORMED: Final = (*MISFITS, DecodeError)
 """What a conversion may raise about values that do not fit."""
 STREAMS: Final = frozenset({"message/stream", "tasks/resubscribe"})
 
