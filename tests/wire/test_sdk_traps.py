@@ -177,18 +177,24 @@ async def test_all_followers_of_a_task_get_the_same_and_one_leaving_harms_none(
     task = await client.send(message("wait"))
     assert isinstance(task, Task)
 
+    joined: list[Any] = []
+
     async def follow() -> list[Any]:
-        return [event async for event in client.subscribe(task.id)]
+        stream = client.subscribe(task.id)
+        joined.append(await anext(stream))
+        return [event async for event in stream]
 
     leaver = asyncio.create_task(follow())
     stayers = [asyncio.create_task(follow()) for _ in range(5)]
-    await until(lambda: agent.app.state.tasks.load[1] == 6)
+    await until(lambda: len(joined) == 6)
     leaver.cancel()
     await asyncio.gather(leaver, return_exceptions=True)
     agent.tester.gate.set()
 
     seen = await asyncio.gather(*stayers)
-    assert all(len(each) == len(seen[0]) and each[-1] == seen[0][-1] for each in seen)
+    assert all(each == joined[0] for each in joined)
+    assert len(seen[0]) == 2
+    assert all(each == seen[0] for each in seen)
 
 
 @pytest.mark.parametrize("again", [False, True])
