@@ -40,5 +40,6 @@ def sentences(error: ValidationError, place: str) -> list[Finding]:
 
 
 def token(key: str) -> str:
-    """Escape one member name for a JSON pointer, cut to 80 characters."""
-    return key[:80].replace("~", "~0").replace("/", "~1")
+    """Escape one member name for a JSON pointer, cut to 80 characters and on one line."""
+    shown = "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in key[:80])
+    return shown.replace("~", "~0").replace("/", "~1")

@@ -331,6 +331,14 @@ def test_a_contract_of_a_skill_that_is_not_there_is_refused() -> None:
     assert list(findings(card)) == ["/capabilities/extensions/0/params/skills/sing~1high"]
 
 
+def test_a_reason_is_one_line_whatever_the_card_calls_its_fields() -> None:
+    card = a_card()
+    card["capabilities"]["extensions"][0]["params"]["skills"]["a\nok\x1b[2J"] = {}
+
+    (place,) = findings(card)
+    assert place.endswith("/a\\u000aok\\u001b[2J")
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
