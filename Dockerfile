@@ -20,6 +20,8 @@ COPY agents agents
 COPY systems systems
 COPY torture torture
 COPY coordinator coordinator
+# A link in the coordinator leads there: the wheel has them too.
+COPY workflows workflows
 RUN /opt/build/bin/pip wheel -q --no-build-isolation --no-deps --wheel-dir /src/dist . \
  && /opt/parley/bin/pip install -q --no-deps /src/dist/*.whl \
  && /opt/parley/bin/pip check

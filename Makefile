@@ -2,13 +2,16 @@
 # Each works from a fresh clone: the environment in .venv is made first, and again when
 # pyproject.toml or constraints.txt has changed. PYTHON=... names the interpreter to make it with.
 
+# The tests start hundreds of processes: what one has compiled the others must find compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV  := .venv
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up test check fix bench bench-parked bench-reconnects chaos coverage torture torture-peers ctk tck clean gates
+.PHONY: help setup demo up test check fix explore bench bench-parked bench-reconnects bench-chunks chaos coverage torture torture-peers ctk tck clean gates
 
 help: ## list these verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -30,6 +33,9 @@ coverage: $(STAMP) ## the same tests, and which lines and branches they reach
 check: gates ## what a push should pass: the static gates and the tests that kill no process
 	$(BIN)/python -m pytest -n 4 -q -m "not chaos and not crash"
 
+explore: $(STAMP) ## the property tests with new examples, which `make test` never has
+	$(BIN)/python -m pytest -n 4 -q -m hypothesis --hypothesis-profile explore
+
 fix: $(STAMP) ## let ruff repair and format what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -42,6 +48,9 @@ bench-parked: $(STAMP) ## measure 10,000 runs that wait: memory, idle CPU, resta
 
 bench-reconnects: $(STAMP) ## cut clients of streams off 2,000 times: nothing lost, nothing doubled
 	$(BIN)/python -m benchmarks.reconnects
+
+bench-chunks: $(STAMP) ## stream small chunks: how many a second, and how many share a commit
+	$(BIN)/python -m benchmarks.chunks
 
 chaos: $(STAMP) ## kill the coordinator again and again while runs are under way
 	$(BIN)/python -m pytest -m chaos -s tests/chaos

@@ -1,6 +1,7 @@
 """The agent that everyone calls: answers with what it got, with the server kit's full durability.
 
-Asked for `{"chunks": N, "pauseMs": P}` it streams the numbers below N as chunks of one artifact.
+Asked for `{"chunks": N, "pauseMs": P}` it streams the numbers below N as chunks of one artifact; asked for
+`{"commits": true}` it says how many commits it has made.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from parley_cards.extensions import DEDUPE, SKILL_CONTRACT
 from parley_wire.server import create_agent_app
 from parley_wire.server.outcomes import Chunk, Completed, DataArtifact, TaskRequest
 from parley_wire.serving import serve
+from sqlalchemy import Connection, Engine, event
 
 from benchmarks.peers.notes import last_object
 
@@ -50,11 +52,20 @@ def card(url: str) -> dict[str, Any]:
 
 
 class Echo:
+    def __init__(self) -> None:
+        self._commits = 0
+        event.listen(Engine, "commit", self._count)
+
+    def _count(self, _: Connection) -> None:
+        self._commits += 1
+
     async def execute(self, request: TaskRequest) -> Completed:
         match request.data:
             case {"chunks": int(chunks), "pauseMs": pause_ms}:
                 await _stream(request, chunks, pause_ms / 1e3)
                 return Completed([])
+            case {"commits": True}:
+                return Completed([DataArtifact({"commits": self._commits})])
         if request.data is not None:
             return Completed([DataArtifact(request.data)])
         text = json.dumps(last_object(request.text))  # what came before may be with it
@@ -67,7 +78,8 @@ async def _stream(request: TaskRequest, chunks: int, pause_s: float) -> None:
         if number == chunks - 1:
             chunk = Chunk.LAST
         await request.emit(DataArtifact({"n": number}, artifact_id="numbers"), chunk=chunk)
-        await asyncio.sleep(pause_s)
+        if pause_s:
+            await asyncio.sleep(pause_s)
 
 
 def main() -> None:

@@ -9,12 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import postgres
 
 _HERE = Path(__file__).parent
 _LONG = {"chaos", "interop", "mesh", "torture"}
 """Folders whose tests start processes."""
+
+# A busy machine is no counterexample, and what a commit comes to depends on the commit alone:
+# `make explore` looks for new examples.
+settings.register_profile(
+    "same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "explore", settings.get_profile("same"), derandomize=False, max_examples=500
+)
+settings.load_profile("same")
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ class ScriptedAgent:
     """Its behaviour, and what it remembers."""
 
     name: str = "vendor"
+    description: str = "Does what it is told."
     streaming: bool = False
     lists: bool = True
     idempotent: bool = False
@@ -60,6 +61,8 @@ class ScriptedAgent:
     messages: list[dict[str, Any]] = field(default_factory=list)
     """What opened its tasks, oldest first."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
+    answering: asyncio.Event | None = None
+    """If there is one: what a message began goes on, and is answered once this is set."""
 
     @property
     def runs(self) -> int:
@@ -86,7 +89,7 @@ class ScriptedAgent:
             contract["output"] = {}
         return {
             "name": self.name,
-            "description": "Does what it is told.",
+            "description": self.description,
             "version": "1.0.0",
             "supportedInterfaces": [
                 {
@@ -175,6 +178,8 @@ class ScriptedAgent:
         if self.lose_answers > 0:
             self.lose_answers -= 1
             return StreamingResponse(_cut())
+        if self.answering is not None:
+            await self.answering.wait()
         if stream:
             return StreamingResponse(self._follow(call, task), media_type="text/event-stream")
         return _result(call, {"task": task})

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from parley_cards.errors import ParleyError
+from parley_wire.logs import log_to_stderr
 from parley_wire.serving import serve
+from parley_wire.showing import plain
 
 from parley_agents import documents, matching, posting
 from parley_agents.contracts import contracts_of
@@ -20,9 +22,9 @@ from parley_agents.runtime import Agent, create_app
 from parley_agents.settings import Given, Settings, load_settings
 
 AGENTS: Final[dict[str, Callable[[Settings], Agent]]] = {
-    "documents": lambda told: documents.create_agent(Erp(told.erp_url, token=told.token)),
+    "documents": lambda told: documents.create_agent(_erp(told)),
     "matching": lambda told: matching.create_agent(told.policy),
-    "posting": lambda told: posting.create_agent(Erp(told.erp_url, token=told.token)),
+    "posting": lambda told: posting.create_agent(_erp(told)),
 }
 PORTS: Final = {"documents": 8431, "matching": 8432, "posting": 8433}
 
@@ -30,9 +32,7 @@ PORTS: Final = {"documents": 8431, "matching": 8432, "posting": 8433}
 def main() -> int:
     """Serve until stopped; 2 if the settings, the policy or the card are refused."""
     name, given, only_contracts = _arguments()
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    log_to_stderr(logging.WARNING)
     try:
         settings = load_settings(given)
         agent = AGENTS[name](settings)
@@ -49,13 +49,17 @@ def main() -> int:
             doors=settings.doors,
         )
     except ParleyError as exc:
-        sys.stderr.write(f"{name}: {exc.code}: {exc.message}\n")
+        sys.stderr.write(f"{name}: {exc.code}: {plain(exc.message)}\n")
         return exc.face.exit
     except OSError as exc:
         sys.stderr.write(f"{name}: {exc}\n")
         return 2
-    serve(app, host=settings.host, port=settings.port, name=name)
+    serve(app, host=settings.host, port=settings.port, name=name, tls=settings.tls)
     return 0
+
+
+def _erp(told: Settings) -> Erp:
+    return Erp(told.erp_url, token=told.token, tls=told.tls)
 
 
 def _arguments() -> tuple[str, Given, bool]:

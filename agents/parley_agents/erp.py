@@ -18,6 +18,8 @@ from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
+from parley_wire.showing import shown_url
+from parley_wire.tls import NO_TLS, Tls
 from pydantic import TypeAdapter, ValidationError
 
 from parley_agents.errors import SystemAnswerError, SystemRefusedError, SystemUnavailableError
@@ -52,6 +54,7 @@ class Erp:
         token: Bearer token of the mesh, if it has one.
         timeout_s: Longest wait for one answer; it is not waited for twice.
         pauses_s: Before each further try while the ERP is away.
+        tls: Says who is trusted besides those whom the system trusts.
     """
 
     def __init__(
@@ -61,7 +64,9 @@ class Erp:
         token: str | None = None,
         timeout_s: float = CALL_TIMEOUT_S,
         pauses_s: Sequence[float] = PAUSES_S,
+        tls: Tls = NO_TLS,
     ) -> None:
+        self._tls = tls
         self._pauses_s = tuple(pauses_s)
         self._timeout_s = timeout_s
         self._url = url.rstrip("/") + "/mcp"
@@ -76,6 +81,7 @@ class Erp:
                 timeout=httpx2.Timeout(self._timeout_s, connect=5.0),
                 event_hooks={"response": [_refuse_large]},
                 trust_env=False,
+                verify=self._tls.client_context() if self._tls.trusts else True,
             )
         )
         return self
@@ -141,7 +147,9 @@ class Erp:
                 ) from exc
             if exc.split(httpx2.TransportError)[1] is not None:
                 raise
-            raise _AwayError(f"the ERP at {self._url} cannot be reached; try again later") from exc
+            raise _AwayError(
+                f"the ERP at {shown_url(self._url)} cannot be reached; try again later"
+            ) from exc
         if result.is_error:
             raise _refusal(tool, result.structured_content)
         return result.structured_content

@@ -54,7 +54,7 @@ def create_app(
             which is for loopback only.
         pace_s: Least duration of each skill call; for demonstrations and drills.
         card: Instead of the one that the library has under the agent's name.
-        doors: What else is open: gRPC, A2A 0.3, notifications. Written into the card.
+        doors: What else is open: gRPC, A2A 0.3, notifications. Written into the card, which is then signed.
 
     Raises:
         UnknownCardError: If the library has no card of that name.
@@ -70,7 +70,7 @@ def create_app(
         if registry_url is None:
             yield
             return
-        async with open_http() as http:
+        async with open_http(tls=doors.tls) as http:
             registry = RegistryClient(registry_url, http, token=token)
             keeping = asyncio.create_task(keep_registered(registry, url))
             try:
@@ -87,7 +87,9 @@ def create_app(
         database_url=f"sqlite:///{home.resolve() / f'{agent.name}.db'}",
         tokens=Tokens({token: MESH}) if token else None,
         lifespan=[*map(_opened, agent.uses), registered],
-        options=Options(grpc=doors.grpc, webhooks=doors.webhooks or ()),
+        options=Options(
+            grpc=doors.grpc, webhooks=doors.webhooks or (), tls=doors.tls, signer=doors.signer
+        ),
     )
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from parley_cards.errors import ParleyError
+from parley_wire.logs import log_to_stderr
 from parley_wire.serving import serve
+from parley_wire.showing import plain
 
 from parley_coordinator.app import create
 from parley_coordinator.settings import Settings
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 def main(
@@ -29,9 +28,9 @@ def main(
     workflows: Annotated[Path | None, typer.Option(help="Folder of NAME/workflow.yaml.")] = None,
 ) -> None:
     """Run workflows: REST under /v1, each workflow as an A2A agent under /workflows/NAME."""
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    log_to_stderr(logging.WARNING)
+    # With a handler of any kind, DBOS adds none of its own, which would write lines of another form.
+    logging.getLogger("dbos").addHandler(logging.NullHandler())
     # Who has called which agent through us is told call by call (ADR-0019).
     logging.getLogger("parley_coordinator.web.a2a.relay").setLevel(logging.INFO)
     try:
@@ -46,52 +45,11 @@ def main(
         app = create(settings)
     except ParleyError as exc:
         raise _told(exc) from exc
-    starting = _Starting(app)
-    logging.getLogger("uvicorn.error").addFilter(lambda _: starting.failure is None)
-    try:
-        serve(starting, host=settings.host, port=settings.port, name="coordinator")
-    except SystemExit as exc:
-        if starting.failure is None:
-            raise
-        raise _told(starting.failure) from exc
-
-
-class _Starting:
-    """An app whose lifespan may fail on purpose; the server would log that as a defect."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self.failure: ParleyError | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan":
-            await self._app(scope, receive, send)
-            return
-        failed: Message | None = None
-
-        async def hold(message: Message) -> None:
-            # Starlette says that it failed before it raises why.
-            nonlocal failed
-            if message["type"] == "lifespan.startup.failed":
-                failed = message
-            else:
-                await send(message)
-
-        try:
-            await self._app(scope, receive, hold)
-        except ParleyError as exc:
-            if failed is None:
-                raise
-            self.failure = exc
-            await send({"type": "lifespan.startup.failed", "message": ""})
-        except BaseException:
-            if failed is not None:
-                await send(failed)
-            raise
+    serve(app, host=settings.host, port=settings.port, name="coordinator", tls=settings.tls)
 
 
 def _told(failure: ParleyError) -> typer.Exit:
-    sys.stderr.write(f"coordinator: {failure.code}: {failure.message}\n")
+    sys.stderr.write(f"coordinator: {failure.code}: {plain(failure.message)}\n")
     return typer.Exit(failure.face.exit)
 
 

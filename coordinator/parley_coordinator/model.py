@@ -274,6 +274,16 @@ class EffectState(StrEnum):
     """It has failed in a way that leaves it open whether it was done."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What came of calling something back."""
+
+    outcome: str
+    """The state of its task, or in words why nobody knows it."""
+    settled: bool
+    """Asking once more would change nothing: it has ended, has not begun, or cannot be called back."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
     """What a run has done, or begun, at somebody else."""

@@ -6,14 +6,20 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
+from urllib.parse import urlsplit
 
 from parley_cards.errors import Kind
+from parley_wire.addresses import is_http_url
+from parley_wire.showing import shown_url
+from parley_wire.tls import Tls
+from parley_wire.webhooks import named_hosts
 
 from parley_coordinator.errors import CoordinatorError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+DEFAULT_WORKFLOWS: Final = Path("workflows")
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -39,7 +45,9 @@ class Settings:
     """For A2A over gRPC, on `host`; None: it is not offered."""
     older: bool
     """Whether A2A 0.3 is spoken too."""
-    registry_url: str
+    webhooks: tuple[str, ...] | None
+    """Who may be notified besides public https addresses: `host` or `host:port`; None: nobody at all."""
+    registry_url: str = field(repr=False)
     workflows: Path
     public_url: str
     mesh_token: str | None = field(repr=False)
@@ -54,6 +62,9 @@ class Settings:
     """Folder with one file for each secret."""
     egress: str
     """Hosts that workflows may reach, as written; `protocols.egress` reads it."""
+    tls: Tls
+    card_key: Path | None
+    """Signs the cards."""
 
     @classmethod
     def load(
@@ -71,15 +82,18 @@ class Settings:
 
         Raises:
             SettingsError: If a value cannot be used.
+            TlsError: If a certificate cannot be used.
         """
         env = os.environ if environ is None else environ
         host = host or env.get("PARLEY_HOST", "127.0.0.1")
         if port is None:
             port = _number(env, "PARLEY_PORT", 8420)
-        if host not in LOOPBACK and env.get("PARLEY_EXPOSE") != "1":
+        tls = Tls.of(env.get("PARLEY_TLS"))
+        if host not in LOOPBACK and not tls.serves and env.get("PARLEY_EXPOSE") != "1":
             raise SettingsError(
-                f"{host} is not a loopback address; local accounts are for one machine."
-                " Set PARLEY_EXPOSE=1 if a private network or a TLS proxy protects this port"
+                f"{host} is not a loopback address, and tokens would be sent in the clear. Set"
+                " PARLEY_TLS to a folder with tls.crt and tls.key, or PARLEY_EXPOSE=1 if a private"
+                " network or a TLS proxy protects this port"
             )
         home = home or Path(env.get("PARLEY_HOME", ".parley"))
         return cls(
@@ -92,9 +106,14 @@ class Settings:
             port=port,
             grpc_port=_number(env, "PARLEY_GRPC_PORT", 0) or None,
             older=env.get("PARLEY_OLDER") == "1",
-            registry_url=registry_url or env.get("PARLEY_REGISTRY_URL", "http://127.0.0.1:8421"),
-            workflows=workflows or Path(env.get("PARLEY_WORKFLOWS", "workflows")),
-            public_url=env.get("PARLEY_PUBLIC_URL", f"http://{host}:{port}").rstrip("/"),
+            webhooks=_webhooks(env.get("PARLEY_WEBHOOKS", "")),
+            registry_url=_address(
+                "PARLEY_REGISTRY_URL",
+                registry_url or env.get("PARLEY_REGISTRY_URL") or "http://127.0.0.1:8421",
+            ),
+            workflows=workflows or Path(env.get("PARLEY_WORKFLOWS") or DEFAULT_WORKFLOWS),
+            public_url=_public(env.get("PARLEY_PUBLIC_URL"))
+            or f"{tls.scheme}://{_shown(host)}:{port}",
             mesh_token=env.get("PARLEY_MESH_TOKEN") or None,
             patience_s=float(_number(env, "PARLEY_PATIENCE_S", 20)),
             agent_concurrency=_at_least(env, "PARLEY_AGENT_CONCURRENCY", 64, 1),
@@ -102,7 +121,40 @@ class Settings:
             max_depth=_number(env, "PARLEY_MAX_DEPTH", 16),
             secrets=Path(env.get("PARLEY_SECRETS_DIR") or home / "secrets"),
             egress=env.get("PARLEY_EGRESS", ""),
+            tls=tls,
+            card_key=Path(env["PARLEY_CARD_KEY"]) if env.get("PARLEY_CARD_KEY") else None,
         )
+
+
+def _address(name: str, text: str) -> str:
+    if not is_http_url(text):
+        raise SettingsError(f"{name} must be an http(s) address, not {shown_url(text)!r}")
+    return text.rstrip("/")
+
+
+def _webhooks(text: str) -> tuple[str, ...] | None:
+    try:
+        return named_hosts(text)
+    except ValueError as exc:
+        raise SettingsError(
+            f"PARLEY_WEBHOOKS has {str(exc)[:80]!r}; write `public`, HOST or HOST:PORT"
+        ) from exc
+
+
+def _public(text: str | None) -> str | None:
+    if not text:
+        return None
+    parts = urlsplit(_address("PARLEY_PUBLIC_URL", text))
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise SettingsError(
+            "PARLEY_PUBLIC_URL is told to everybody in cards;"
+            " write scheme, host, port and path alone, without user, ? and #"
+        )
+    return text.rstrip("/")
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _number(env: Mapping[str, str], name: str, default: int) -> int:

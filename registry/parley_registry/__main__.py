@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 
 from parley_cards.errors import ParleyError
+from parley_wire.logs import log_to_stderr
 from parley_wire.serving import serve
+from parley_wire.showing import plain
 
 from parley_registry.app import create_app
 from parley_registry.settings import load_settings
+from parley_registry.signatures import Signatures
 
 
 def main() -> int:
@@ -21,16 +24,22 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8421, help="0 takes a free one")
     parser.add_argument("--home", type=Path, help="directory of registry.db; PARLEY_HOME, .parley")
     given = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr(logging.INFO)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         settings = load_settings(host=given.host, port=given.port, home=given.home)
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        app = create_app(settings.database_url, token=settings.token, timing=settings.timing)
+        app = create_app(
+            settings.database_url,
+            token=settings.token,
+            timing=settings.timing,
+            signatures=Signatures(settings.mode, settings.keys),
+            tls=settings.tls,
+        )
     except (ParleyError, OSError) as exc:
-        sys.stderr.write(f"parley_registry: {exc}\n")
+        sys.stderr.write(f"parley_registry: {plain(str(exc))}\n")
         return 2
-    serve(app, host=settings.host, port=settings.port, name="registry")
+    serve(app, host=settings.host, port=settings.port, name="registry", tls=settings.tls)
     return 0
 
 

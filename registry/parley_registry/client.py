@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn
 import httpx
 from parley_cards.card import MAX_CARD_BYTES, Card, load_card
 from parley_cards.errors import ParleyError
+from parley_wire.showing import shown_url
 
 from parley_registry.answers import MAX_ANSWER_BYTES, json_of, record_of, refusal
 from parley_registry.errors import (
@@ -66,6 +67,7 @@ class RegistryClient:
 
     def __init__(self, url: str, http: httpx.AsyncClient, *, token: str | None = None) -> None:
         self._base = url.rstrip("/") + "/v1/agents"
+        self._where = shown_url(url)
         self._http = http
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
 
@@ -184,7 +186,7 @@ class RegistryClient:
             ) from exc
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise RegistryUnavailableError(
-                f"the registry at {self._base} cannot be reached: {exc}"
+                f"the registry at {self._where} cannot be reached: {exc}"
             ) from exc
         if response.is_success:
             return bytes(body)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, NoReturn, TypeAlias
 
-from parley_cards.card import Card
+from parley_cards import strict_json
+from parley_cards.card import MAX_CARD_BYTES, Card
 from parley_cards.errors import ParleyError
 
 from parley_registry.catalog import Probe, Standing, Timing, probe_due, slug
+from parley_registry.errors import UnknownAgentError
 from parley_registry.records import AgentRecord
+from parley_registry.signatures import Judgement, Signatures
 from parley_registry.store import Query, Store
 
 FetchCard: TypeAlias = Callable[[str], Awaitable[Card]]
@@ -27,7 +31,11 @@ _log = logging.getLogger(__name__)
 
 
 class Directory:
-    """The agents of the mesh: joining, staying, leaving, finding."""
+    """The agents of the mesh: joining, staying, leaving, finding.
+
+    Args:
+        signatures: Which cards are taken; by default all but those that an enrolled key denies.
+    """
 
     def __init__(
         self,
@@ -36,9 +44,11 @@ class Directory:
         *,
         now: Callable[[], datetime],
         timing: Timing,
+        signatures: Signatures | None = None,
     ) -> None:
         self._store = store
         self._fetch = fetch
+        self._signatures = signatures or Signatures()
         self._now = now
         self._timing = timing
 
@@ -52,27 +62,40 @@ class Directory:
             CardUnreachableError: If no card can be fetched.
             InvalidCardError: If what was fetched is not a valid card.
             NameTakenError: If another agent that is not down has the name.
+            InvalidCardSignatureError, MissingCardSignatureError: If it is not signed as it must be.
         """
-        card = await self._fetch(url)
+        card = await self._admitted(url)
         now = self._now()
-        return await self._store.put(
+        record, created = await self._store.put(
             slug(card.name), url, card, now=now, lease_until=now + timedelta(seconds=ttl_s)
         )
+        return await self._told(record), created
 
     async def renew(self, name: str, *, ttl_s: int, url: str | None = None) -> AgentRecord:
+        """Extend a lease.
+
+        Raises:
+            UnknownAgentError: If the agent is not registered, or not at `url`.
+            InvalidCardSignatureError, MissingCardSignatureError: If its card would not be taken any
+                more: a key was enrolled, has ended, or signatures are required now.
+        """
         now = self._now()
-        return await self._store.renew(
+        held = await self._store.get(name, now=now)
+        (await self._judgement(name, held.card_digest)).admitted()
+        record = await self._store.renew(
             name, url=url, now=now, lease_until=now + timedelta(seconds=ttl_s)
         )
+        return await self._told(record)
 
     async def withdraw(self, name: str) -> None:
         await self._store.withdraw(name)
 
     async def get(self, name: str) -> AgentRecord:
-        return await self._store.get(name, now=self._now())
+        return await self._told(await self._store.get(name, now=self._now()))
 
     async def find(self, query: Query) -> tuple[list[AgentRecord], str]:
-        return await self._store.find(query, now=self._now())
+        found, last = await self._store.find(query, now=self._now())
+        return [await self._told(record) for record in found], last
 
     async def card(self, name: str, digest: str | None) -> tuple[bytes, str]:
         return await self._store.card(name, digest)
@@ -96,7 +119,7 @@ class Directory:
     async def _probe(self, name: str, standing: Standing) -> None:
         card: Card | None = None
         try:
-            card = await self._fetch(standing.url)
+            card = await self._admitted(standing.url)
             found = slug(card.name)
             problem = "" if found == name else f"another agent answers there: {found}"
         except ParleyError as exc:
@@ -108,6 +131,31 @@ class Directory:
             standing.url,
             Probe(at=self._now(), problem=problem),
             card=None if problem else card,
+        )
+
+    async def _admitted(self, url: str) -> Card:
+        card = await self._fetch(url)
+        self._signatures.judge(card.digest, card.json, now=self._now()).admitted()
+        return card
+
+    async def _judgement(self, name: str, digest: str) -> Judgement:
+        """Raises: UnknownAgentError, if the card is gone meanwhile."""
+        now = self._now()
+        found = self._signatures.remembered(digest, now=now)
+        if found is None:
+            raw, _ = await self._store.card(name, digest)
+            card = strict_json.loads(raw, max_bytes=MAX_CARD_BYTES)
+            found = self._signatures.judge(digest, card, now=now)
+        return found
+
+    async def _told(self, record: AgentRecord) -> AgentRecord:
+        """Return the record with what is known of the signatures of its card."""
+        try:
+            found = (await self._judgement(record.name, record.card_digest)).signature
+        except UnknownAgentError:  # it was withdrawn just now
+            return record
+        return replace(
+            record, signed=found.state.value, signed_by=found.key_id, unverified=found.reason
         )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from parley_cards.card import Card, Effect
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+
+Signed: TypeAlias = Literal["verified", "unverified", "unsigned"]
 
 
 class Health(StrEnum):
@@ -65,6 +67,12 @@ class AgentRecord:
     streaming: bool
     problem: str = ""
     """Why a probe called it down; empty otherwise."""
+    signed: Signed = "unsigned"
+    """By the keys that the operator of the registry has enrolled."""
+    signed_by: str = ""
+    """Id of the key that has signed the card; if it is unverified, of one that the card names."""
+    unverified: str = ""
+    """Why it is; empty otherwise."""
 
     def skill(self, skill_id: str) -> SkillRecord | None:
         return next((skill for skill in self.skills if skill.id == skill_id), None)
@@ -82,6 +90,9 @@ class AgentRecord:
             "dedupes": self.dedupes,
             "streaming": self.streaming,
             "problem": self.problem,
+            "signed": self.signed,
+            "signedBy": self.signed_by,
+            "unverified": self.unverified,
         }
 
 
@@ -110,6 +121,9 @@ class _RecordForm(_Form):
     dedupes: bool
     streaming: bool
     problem: str = ""
+    signed: Signed = "unsigned"
+    signed_by: str = ""
+    unverified: str = ""
 
 
 def record_from_json(value: object) -> AgentRecord:

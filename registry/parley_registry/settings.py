@@ -7,17 +7,26 @@ PARLEY_HOME                `.parley`    directory of `registry.db`
 PARLEY_MESH_TOKEN          none         bearer token that every caller must send
 PARLEY_LEASE_GRACE_S       15           seconds after its lease until an agent is probed
 PARLEY_PROBE_INTERVAL_S    10           seconds between two probes of an agent without a lease
+PARLEY_CARD_KEYS           none         keys that may sign cards: a folder, or a JWK Set
+PARLEY_CARD_SIGNATURES     verify-      what a card's signatures have to be: `off`,
+                           if-present   `verify-if-present`, `require`
+PARLEY_TLS                 none         folder of tls.crt, tls.key, ca.crt
 =========================  ===========  =============================================================
 """
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+
+from parley_cards.key_files import read_keyring
+from parley_cards.keys import Keyring
+from parley_cards.signatures import Mode
+from parley_wire.addresses import is_loopback
+from parley_wire.tls import Tls
 
 from parley_registry.catalog import Timing
 from parley_registry.errors import SettingsError
@@ -30,6 +39,10 @@ class Settings:
     home: Path
     token: str | None
     timing: Timing
+    keys: Keyring
+    """Those that may sign cards."""
+    mode: Mode
+    tls: Tls
 
     @property
     def database_url(self) -> str:
@@ -43,13 +56,21 @@ def load_settings(
 
     Raises:
         SettingsError: If the registry would listen beyond this machine without a token, or a number
-            is none.
+            is none, or no card could ever be taken.
+        CardKeyError, TlsError: If a key or a certificate cannot be used.
     """
     token = environ.get("PARLEY_MESH_TOKEN") or None
-    if token is None and not _is_loopback(host):
+    if token is None and not is_loopback(host):
         raise SettingsError(
             f"refusing to listen on {host} without a token: set PARLEY_MESH_TOKEN,"
             " or listen on 127.0.0.1"
+        )
+    keys = environ.get("PARLEY_CARD_KEYS")
+    keyring = read_keyring(Path(keys)) if keys else Keyring()
+    mode = _mode(environ.get("PARLEY_CARD_SIGNATURES") or Mode.VERIFY_IF_PRESENT)
+    if mode is Mode.REQUIRE and not keyring:
+        raise SettingsError(
+            "PARLEY_CARD_SIGNATURES is `require`, but no key is enrolled: set PARLEY_CARD_KEYS"
         )
     return Settings(
         host=host,
@@ -60,16 +81,17 @@ def load_settings(
             grace=_seconds(environ, "PARLEY_LEASE_GRACE_S", default=15),
             probe_every=_seconds(environ, "PARLEY_PROBE_INTERVAL_S", default=10),
         ),
+        keys=keyring,
+        mode=mode,
+        tls=Tls.of(environ.get("PARLEY_TLS")),
     )
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+def _mode(text: str) -> Mode:
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        return Mode(text)
+    except ValueError as exc:
+        raise SettingsError(f"PARLEY_CARD_SIGNATURES must be {', '.join(Mode)}") from exc
 
 
 def _seconds(environ: Mapping[str, str], name: str, *, default: int) -> timedelta:

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 from parley_cards.errors import ParleyError
+from parley_wire.logs import log_to_stderr
 from parley_wire.serving import serve
+from parley_wire.showing import plain
 
 from parley_systems.erp.app import create_erp_app, database_url
 from parley_systems.erp.seed import load_seed
@@ -18,8 +20,9 @@ from parley_systems.settings import Settings
 def main() -> int:
     settings = Settings.from_environment()
     arguments = _arguments(settings)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    log_to_stderr(logging.WARNING)
     try:
+        tls = settings.tls()
         app = create_erp_app(
             database_url(arguments.home),
             host=arguments.host,
@@ -27,9 +30,9 @@ def main() -> int:
             seed=None if arguments.seed is None else load_seed(arguments.seed),
         )
     except ParleyError as exc:
-        sys.stderr.write(f"erp: {exc.code}: {exc.message}\n")
+        sys.stderr.write(f"erp: {exc.code}: {plain(exc.message)}\n")
         return exc.face.exit
-    serve(app, host=arguments.host, port=arguments.port, name="erp")
+    serve(app, host=arguments.host, port=arguments.port, name="erp", tls=tls)
     return 0
 
 

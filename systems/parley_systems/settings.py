@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from parley_wire.addresses import is_loopback
 from parley_wire.auth import Tokens
+from parley_wire.tls import Tls
 
 from parley_systems.errors import InvalidSettingsError
 
@@ -24,6 +25,8 @@ class Settings:
     """`PARLEY_HOME`: the directory of the database."""
     mesh_token: str
     """`PARLEY_MESH_TOKEN`; empty: no token is asked for."""
+    tls_folder: str
+    """`PARLEY_TLS`: see `parley_wire.tls`; empty: no TLS."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -31,7 +34,12 @@ class Settings:
         return cls(
             home=Path(found.get("PARLEY_HOME", "") or DEFAULT_HOME),
             mesh_token=found.get("PARLEY_MESH_TOKEN", ""),
+            tls_folder=found.get("PARLEY_TLS", ""),
         )
+
+    def tls(self) -> Tls:
+        """Raises: TlsError."""
+        return Tls.of(self.tls_folder)
 
     def tokens(self, *, host: str) -> Tokens | None:
         """Return the tokens to ask for when listening on `host`.
@@ -46,12 +54,3 @@ class Settings:
                 f"set PARLEY_MESH_TOKEN to listen on {host}; without one, only on 127.0.0.1"
             )
         return None
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

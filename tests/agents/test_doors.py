@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,8 @@ from parley_wire.client import AgentClient
 from parley_wire.http import open_http
 from parley_wire.serving import Background
 from pydantic import BaseModel
+
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -107,8 +108,7 @@ def test_a_door_that_is_none_is_refused(environ: dict[str, str]) -> None:
 async def test_a_skill_is_called_through_each_door(
     tmp_path: Path, binding: str, version: str
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     background = Background()
     agent = counting()
     background.app = create_app(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,14 @@ from parley_agents.erp import MAX_ANSWER_BYTES, Erp
 from parley_agents.errors import SystemAnswerError, SystemRefusedError, SystemUnavailableError
 from parley_agents.records import Supplier
 from parley_wire.serving import Background
+from parley_wire.tls import NO_TLS, Tls
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
+
+from tests.ports import free_port
+from tests.wire.certificates import Authority
 
 pytestmark = pytest.mark.anyio
 
@@ -46,11 +51,13 @@ class ScriptedErp:
         self.headers: list[dict[str, str]] = []
 
     @asynccontextmanager
-    async def connected(self, *, token: str | None = None) -> AsyncIterator[Erp]:
+    async def connected(
+        self, *, token: str | None = None, tls: Tls = NO_TLS, trusted: Tls = NO_TLS
+    ) -> AsyncIterator[Erp]:
         app = Starlette(routes=[Route("/mcp", self._mcp, methods=["POST"])])
         async with (
-            Background(app) as served,
-            Erp(served.url, token=token, timeout_s=2, pauses_s=PAUSES_S) as erp,
+            Background(app, tls=tls) as served,
+            Erp(served.url, token=token, timeout_s=2, pauses_s=PAUSES_S, tls=trusted) as erp,
         ):
             yield erp
 
@@ -106,6 +113,19 @@ async def test_a_record_is_read_with_its_source_and_unknown_fields_are_dropped()
     assert found.model_dump(mode="json")["asOf"] == "2026-11-23T09:00:00Z"
     assert erp.headers[0]["authorization"] == "Bearer secret"
     assert erp.requests[0]["params"]["arguments"] == {"supplier_id": "SUP-1"}
+    assert len(erp.requests) == 1
+
+
+async def test_an_erp_that_speaks_tls_is_asked_if_it_can_be_verified(tmp_path: Path) -> None:
+    erp, authority = ScriptedErp(result(SUPPLIER)), Authority()
+    tls = Tls.of(authority.folder(tmp_path / "erp"))
+    trusted = Tls.of(authority.folder(tmp_path / "agent", serves=False))
+
+    async with erp.connected(tls=tls, trusted=trusted) as connection:
+        assert (await ask(connection)).data.id == "SUP-1"
+    async with erp.connected(tls=tls) as connection:
+        with pytest.raises(SystemUnavailableError):
+            await ask(connection)
     assert len(erp.requests) == 1
 
 
@@ -196,8 +216,8 @@ async def test_a_system_that_stays_busy_is_given_up() -> None:
 
 async def test_after_the_erp_was_away_the_same_connection_works_again() -> None:
     scripted = ScriptedErp(result(SUPPLIER))
-    background = Background()
-    port = int(background.url.rsplit(":", 1)[1])
+    port = free_port()
+    background = Background(port=port)
     background.app = Starlette(routes=[Route("/mcp", scripted._mcp, methods=["POST"])])
     async with Erp(background.url, pauses_s=PAUSES_S) as erp:
         async with background:

@@ -237,7 +237,7 @@ async def test_a_task_that_the_end_of_the_process_interrupted_is_run_again_with_
                 break
     block.set()
 
-    async with serving(tea_agent(kettle, block=block), tmp_path) as url, asyncio.timeout(20):
+    async with serving(tea_agent(kettle, block=block), tmp_path) as url, asyncio.timeout(60):
         client = AgentClient(tea_card(url), http)
         while said(task := await client.get_task(task_id))[0] != "TASK_STATE_INPUT_REQUIRED":  # noqa: ASYNC110 - polled
             await asyncio.sleep(0.01)
@@ -274,7 +274,7 @@ async def test_an_agent_registers_itself_as_soon_as_there_is_a_registry(
     home = tmp_path / "agent"
     async with serving(tea_agent(), home, registry_url=registry.url, token="t") as url:
         registry.app = create_registry(f"sqlite:///{tmp_path / 'registry.db'}", token="t")
-        async with registry, asyncio.timeout(20):
+        async with registry, asyncio.timeout(60):
             client = RegistryClient(registry.url, http, token="t")
             while not (found := await client.agents(skill="make-tea")):  # noqa: ASYNC110 - polled
                 await asyncio.sleep(0.05)  # until it registers itself; the deadline is above

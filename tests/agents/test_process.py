@@ -14,11 +14,15 @@ from typing import Any
 
 import httpx
 import pytest
+from parley_agents.doors import with_doors
 from parley_agents.errors import AgentSettingsError
 from parley_agents.settings import Given, load_settings
+from parley_cards.key_files import write_signing_key
+from parley_cards.keys import CardKeyError, SigningKey
 from parley_cards.library import library_card
 
 from tests.agents.invoice_cases import POLICY_FILE
+from tests.wire.certificates import Authority
 
 
 def given(**options: Any) -> Given:
@@ -52,6 +56,31 @@ def test_the_environment_is_read_and_the_command_line_wins() -> None:
     assert (told.registry_url, told.erp_url) == ("http://registry:8421", "http://erp:8430")
     assert (told.policy, told.home) == (Path("other.yaml"), Path("home"))
     assert (over.registry_url, over.erp_url, over.home) == (None, "http://10.0.0.7:1", Path("h"))
+
+
+def test_a_certificate_and_a_key_change_the_card_that_others_see(tmp_path: Path) -> None:
+    signer = SigningKey.new(key_id="vendor-2026")
+    write_signing_key(signer, tmp_path / "vendor.jwk")
+    environ = {
+        "PARLEY_TLS": str(Authority().folder(tmp_path / "tls")),
+        "PARLEY_CARD_KEY": str(tmp_path / "vendor.jwk"),
+        "PARLEY_GRPC_PORT": "9000",
+    }
+
+    told = load_settings(given(), environ)
+    card = with_doors(library_card("matching", url=told.url), told.doors, url=told.url)
+
+    assert [each.url for each in card.interfaces] == [
+        "https://127.0.0.1:8431/a2a",
+        "https://127.0.0.1:8431/rest",
+        "https://127.0.0.1:9000",
+    ]
+    assert told.doors.signer is not None
+    assert told.doors.signer.id == "vendor-2026"
+    assert str(signer.private_jwk()["d"]) not in repr(told)
+    (tmp_path / "vendor.jwk").chmod(0o640)
+    with pytest.raises(CardKeyError, match="chmod 600"):
+        load_settings(given(), environ)
 
 
 def test_ipv6_loopback_is_loopback() -> None:

@@ -17,8 +17,9 @@ from parley_registry.app import create_app as create_registry
 from parley_wire.http import open_http
 from parley_wire.serving import Background
 
-from tests.chaos.killable import DOCUMENT, free_port
+from tests.chaos.killable import DOCUMENT
 from tests.coordinator.world import World, until
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -70,7 +71,7 @@ class Fleet:
         async def again() -> bool:
             return self.supervisor.starts(name) > starts
 
-        await until(again, seconds=30)
+        await until(again)
         await self.supervisor.ready(name)
 
     def log(self, name: str) -> str:
@@ -83,7 +84,7 @@ class Fleet:
             with contextlib.suppress(httpx.TransportError):
                 return {"body": await self.any().get(path, role=role)}
 
-        return (await until(answered, seconds=30))["body"]
+        return (await until(answered))["body"]
 
     async def start_run(self, workflow: str, given: Any, key: str) -> str:
         """Start a run as a careful caller does: the same key until there is an answer."""

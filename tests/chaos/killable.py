@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from tests.coordinator.world import World, until
+from tests.ports import free_port
 from tests.scripted_agent import ScriptedAgent
 
 if TYPE_CHECKING:
@@ -71,13 +71,14 @@ class Killable:
         await self.supervisor.start("coordinator")
         await self.supervisor.ready("coordinator")
 
-    async def at_work(self) -> None:
-        """Return once the agent works on a task."""
+    async def at_work(self, tasks: int = 1) -> None:
+        """Return once the agent works on so many tasks."""
 
         async def working() -> bool:
-            return any(t["status"]["state"] == WORKING for t in self.agent.tasks.values())
+            states = [each["status"]["state"] for each in self.agent.tasks.values()]
+            return states.count(WORKING) >= tasks
 
-        await until(working, seconds=30)
+        await until(working)
 
     async def waits(self, run: str, kind: str) -> dict[str, Any]:
         """Return what the run waits for, once it waits for something of this kind."""
@@ -86,7 +87,7 @@ class Killable:
             run_now = await self.mesh.get(f"/v1/runs/{run}")
             return next((w for w in run_now["waitingFor"] if w["kind"] == kind), None)
 
-        waiting: dict[str, Any] = await until(found, seconds=30)
+        waiting: dict[str, Any] = await until(found)
         return waiting
 
     async def ended(self, run: str) -> dict[str, Any]:
@@ -150,9 +151,3 @@ async def killable(home: Path, documents: Mapping[str, str]) -> AsyncIterator[Ki
             agents={agent.name: agent},
         )
         yield Killable(mesh, agent, site, supervisor)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

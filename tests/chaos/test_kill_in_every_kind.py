@@ -39,6 +39,8 @@ class Case:
     tasks: str
     output: Any
     calls: int
+    at_once: int = 1
+    """So many of them are under way when it is killed: of one more, nobody would know whether it had left."""
     kills: int = 1
     more: tuple[tuple[str, str], ...] = ()
 
@@ -72,6 +74,7 @@ CASES = {
         ),
         output=[DONE, DONE],
         calls=2,
+        at_once=2,
     ),
     "race": Case(
         tasks=block(
@@ -158,7 +161,7 @@ async def test_killed_in_the_middle_it_ends_as_if_nothing_had_happened(
     async with killable(tmp_path, {"top": case.tasks, **dict(case.more)}) as site:
         run = await site.mesh.start("top", {})
         for _ in range(case.kills):
-            await site.at_work()
+            await site.at_work(case.at_once)
             await site.kill()
             site.agent.finish_all()
         ended = await site.ended(run)

@@ -319,7 +319,15 @@ async def _at_work(url: str, pid: int) -> AsyncIterator[Callable[[], Awaitable[f
             )
             return {row[0]: row[1] for row in await rows.fetchall()}
 
+        async def gone() -> bool:
+            rows = await connection.execute(
+                "SELECT 1 FROM coordinator WHERE pid = %s AND reaped_by IS NULL", (pid,)
+            )
+            return await rows.fetchone() is None
+
         async def goes_on() -> float:
+            # What it had handed to the server before may still be committed, and is no sign of the others.
+            await until(gone, seconds=60)
             before = await rows_of_held()
 
             async def more() -> bool:

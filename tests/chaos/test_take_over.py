@@ -40,7 +40,7 @@ DOCUMENTS = {
 
 
 async def ended(mesh: Fleet, name: str, runs: Sequence[str]) -> list[dict[str, Any]]:
-    return [await mesh.worlds[name].ended(run, seconds=30) for run in runs]
+    return [await mesh.worlds[name].ended(run) for run in runs]
 
 
 @pytest.mark.timeout(180)
@@ -65,7 +65,7 @@ async def test_when_a_coordinator_is_killed_or_frozen_another_one_finishes_its_r
         await _begun(ledger, 1, "long")
         response = await b.post(f"/v1/runs/{long}:cancel", {}, role="operator")
         assert response.status_code == 200, response.text
-        await until(lambda: _cancelled(worker), seconds=20)
+        await until(lambda: _cancelled(worker))
 
         # SIGSTOP for longer than the lease, then SIGCONT.
         frozen = [await b.start("work", {"run": f"frozen-{n}"}) for n in range(5)]
@@ -114,4 +114,4 @@ async def _begun(ledger: Ledger, count: int, prefix: str) -> None:
     async def begun() -> bool:
         return sum(each.run.startswith(prefix) for each in ledger.begun) >= count
 
-    await until(begun, seconds=20)
+    await until(begun)

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import httpx
+from parley_coordinator.delegation.gates import Gates
+from parley_coordinator.delegation.guarding import AgentGuards
 from parley_coordinator.protocols.egress import Egress
 from parley_coordinator.protocols.outcome import Trail
 from parley_coordinator.protocols.performer import Performer
@@ -83,6 +85,10 @@ SWAGGER: Final = {
 }
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @asynccontextmanager
 async def services() -> AsyncGenerator[Perform]:
     """Serve, and yield what sends protocol requests there."""
@@ -92,8 +98,9 @@ async def services() -> AsyncGenerator[Perform]:
         performer = Performer(
             http,
             Egress.parse(ALLOWED),
-            now=lambda: datetime.now(UTC),
+            now=_now,
             patience=timedelta(seconds=5),
+            guards=AgentGuards(Gates(now=_now), now=_now, draw=lambda: 0.1),
         )
 
         async def perform(asked: Asked) -> Any:

@@ -18,6 +18,8 @@ from parley_registry.app import create_app as create_registry
 from parley_wire.http import open_http
 from parley_wire.serving import Background
 
+from tests.coordinator.ready_made import lay_databases
+from tests.ports import free_port
 from tests.scripted_agent import ScriptedAgent
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ CALL = """\
 """
 
 
-async def until(condition: Callable[[], Awaitable[Any]], *, seconds: float = 20) -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], *, seconds: float = 60) -> Any:
     """Return the first true result; fail with the last one after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -106,7 +108,7 @@ class World:
         assert response.status_code == 201, response.text
         return str(response.json()["id"])
 
-    async def ended(self, run: str, *, seconds: float = 20) -> dict[str, Any]:
+    async def ended(self, run: str, *, seconds: float = 60) -> dict[str, Any]:
         """Return the run once it is in a final state."""
 
         async def over() -> Any:
@@ -116,7 +118,7 @@ class World:
         found: dict[str, Any] = await until(over, seconds=seconds)
         return found
 
-    async def run(self, workflow: str, given: Any, *, seconds: float = 20) -> dict[str, Any]:
+    async def run(self, workflow: str, given: Any, *, seconds: float = 60) -> dict[str, Any]:
         return await self.ended(await self.start(workflow, given), seconds=seconds)
 
     async def item(self, run: str, *, role: str = "operator") -> dict[str, Any]:
@@ -158,12 +160,14 @@ async def world(
         await stack.enter_async_context(registry)
         for agent in agents:
             # One that was served before is where it was.
-            served = Background(port=urlsplit(agent.url).port or 0)
+            served = Background(port=urlsplit(agent.url).port or free_port())
             agent.url = served.url
             served.app = agent.app()
             await stack.enter_async_context(served)
             response = await http.post(f"{registry.url}/v1/agents", json={"url": agent.url})
             assert response.status_code in (200, 201), response.text
+        if "PARLEY_DATABASE_URL" not in (env or {}):
+            await lay_databases(home)
         found = Background()
         found.app = create(
             Settings.load(

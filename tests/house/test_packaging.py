@@ -14,7 +14,7 @@ from parley_coordinator.cli.mesh import Mesh
 
 from tests.house.sources import FOLDERS, ROOT, product_modules, text, tree
 
-IMPORTED_AS = {"a2a-sdk": "a2a", "grpcio": "grpc", "pyyaml": "yaml"}
+IMPORTED_AS = {"a2a-sdk": "a2a", "grpcio": "grpc", "pyjwt": "jwt", "pyyaml": "yaml"}
 """Where a distribution's import name is not its own."""
 COMES_WITH = {
     "google": "a2a",  # its types are protobuf messages
@@ -35,6 +35,16 @@ def project() -> dict[str, Any]:
 def compose() -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.safe_load(text("docker-compose.yml"))
     return loaded
+
+
+def processes(*, profile: str | None = None) -> dict[str, Any]:
+    """The services that run what is ours: without a profile, or those that it adds."""
+    return {
+        name: service
+        for name, service in compose()["services"].items()
+        if service.get("profiles") == (None if profile is None else [profile])
+        and service["image"] == "parley-mesh"
+    }
 
 
 def test_constraints_hold_exact_versions_and_nothing_else() -> None:
@@ -78,10 +88,10 @@ def test_the_image_is_built_from_every_source_root() -> None:
 
 
 def test_each_process_is_a_service_of_the_one_image() -> None:
-    services = compose()["services"]
+    names = {"registry", "erp", "coordinator", *library_names()}
 
-    assert set(services) == {"registry", "erp", "coordinator", *library_names()}
-    assert {service["image"] for service in services.values()} == {"parley-mesh"}
+    assert set(processes()) == names
+    assert set(compose()["services"]) - names == {"coordinator-2", "database"}
 
 
 def test_a_process_has_the_same_port_everywhere() -> None:
@@ -90,14 +100,38 @@ def test_a_process_has_the_same_port_everywhere() -> None:
     mesh = Mesh(home=ROOT, workflows=ROOT, token="")
     served = {
         name: int(service["command"][service["command"].index("--port") + 1])
-        for name, service in compose()["services"].items()
+        for name, service in processes().items()
     }
 
     assert told == served == {name: mesh.port(name) for name in served}
 
 
+def test_with_postgres_a_second_coordinator_is_like_the_first_on_another_port() -> None:
+    first, second = compose()["services"]["coordinator"], processes(profile="postgres")
+    own = {"profiles", "ports", "depends_on"}
+
+    assert set(second) == {"coordinator-2"}
+    assert {k: v for k, v in second["coordinator-2"].items() if k not in own} == {
+        k: v for k, v in first.items() if k not in own
+    }
+    assert second["coordinator-2"]["ports"] != first["ports"]
+    assert compose()["services"]["database"]["networks"] == ["mesh"]
+
+
+def test_what_the_wheel_links_to_is_in_the_image_before_it_is_built() -> None:
+    linked = {
+        path.resolve().relative_to(ROOT).parts[0]
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
+        if path.is_symlink()
+    }
+    before, _, _ = text("Dockerfile").partition("pip wheel")
+
+    assert [name for name in linked if f"\nCOPY {name} {name}\n" not in before] == []
+
+
 def test_only_the_coordinator_and_the_registry_are_reachable_and_only_from_this_machine() -> None:
-    services = compose()["services"]
+    services = processes()
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
 
     assert set(published) == {"coordinator", "registry"}
@@ -107,7 +141,7 @@ def test_only_the_coordinator_and_the_registry_are_reachable_and_only_from_this_
 
 
 def test_no_service_has_more_rights_than_it_needs() -> None:
-    for service in compose()["services"].values():
+    for service in [*processes().values(), *processes(profile="postgres").values()]:
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
         assert service["environment"]["PARLEY_MESH_TOKEN"].startswith("${PARLEY_MESH_TOKEN:?")

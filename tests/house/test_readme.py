@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from tests.house.sources import ROOT, text
+from tests.ports import is_free
 
 URL = "http://127.0.0.1:8420"
 HOME = ".parley/"
 OFFSETS = (0, 1, 10, 11, 12, 13)
-START_S = 90
+START_S = 150
 
 
 @pytest.fixture
@@ -85,17 +85,7 @@ def _free_ports() -> int:
 
     Below 32768, where Linux takes the ports of outgoing connections from.
     """
-    for base in range(10_000 + os.getpid() % 1_000 * 20, 32_000, 20):
-        if all(_is_free(base + offset) for offset in OFFSETS):
+    for base in range(10_000 + os.getpid() % 1_000 * 20, 30_000, 20):
+        if all(is_free(base + offset) for offset in OFFSETS):
             return base
     raise AssertionError("no free ports")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True

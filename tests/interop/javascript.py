@@ -54,7 +54,7 @@ async def javascript_agent() -> AsyncIterator[str]:
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             line = await process.stdout.readline()
         assert line, "the agent ended at once"
         yield line.decode().strip()
@@ -81,7 +81,7 @@ async def calls(
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         out, _ = await process.communicate(json.dumps(asked).encode())
     answers = [json.loads(line) for line in out.splitlines()]
     assert len(answers) == len(wanted), out

@@ -87,6 +87,6 @@ async def running_mesh(
     mesh = free_mesh(home, seed=seed, pace_s=pace_s)
     supervisor = Supervisor(mesh.children(), log_dir=home / "logs")
     async with supervisor, open_http() as http:
-        await supervisor.ready()
+        await supervisor.ready(timeout_s=120)
         await wait_for_agents(mesh)
         yield RunningMesh(mesh, supervisor, http, read_tokens(home / FILE_NAME))

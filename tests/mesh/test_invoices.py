@@ -14,7 +14,7 @@ from tests.mesh.running import FINAL, RunningMesh, running_mesh
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
 SAMPLES = find_workflows() / "invoice-exception" / "samples"
 

@@ -106,7 +106,7 @@ async def _each_event_starts_one_run(mesh: Fleet) -> None:
         found = await _runs(mesh, "pair")
         return found if [run["state"] for run in found] == ["completed"] * pairs else None
 
-    found = await until(all_started, seconds=40)
+    found = await until(all_started)
     used = [number for run in found for number in run["output"]["got"]]
     assert sorted(used) == list(range(2 * pairs))
     assert all(one % 2 != other % 2 for one, other in (run["output"]["got"] for run in found))

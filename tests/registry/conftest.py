@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from parley_registry.app import create_app
 from parley_registry.catalog import Timing
 from parley_registry.client import RegistryClient
 from parley_registry.directory import Directory
+from parley_registry.signatures import Signatures
 from parley_wire.http import open_http
 from parley_wire.serving import Background
 
@@ -36,14 +38,16 @@ class Served:
         return await self.http.request(method, self.url + path, headers=headers, **options)  # type: ignore[arg-type]
 
 
-@pytest.fixture
-async def registry(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Served]:  # noqa: ARG001
+@asynccontextmanager
+async def serving(
+    home: Path, clock: Clock, *, signatures: Signatures | None = None
+) -> AsyncIterator[Served]:
     """Leases lapse when the clock is moved; the background prober never comes by itself."""
-    clock = Clock()
     app = create_app(
-        f"sqlite:///{tmp_path / 'registry.db'}",
+        f"sqlite:///{home / 'registry.db'}",
         token=TOKEN,
         timing=Timing(grace=timedelta(seconds=10), probe_every=timedelta(hours=1)),
+        signatures=signatures,
         now=clock,
     )
     async with Background(app) as served, open_http() as http:
@@ -54,3 +58,9 @@ async def registry(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Served]:
             directory=app.state.directory,
             clock=clock,
         )
+
+
+@pytest.fixture
+async def registry(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Served]:  # noqa: ARG001
+    async with serving(tmp_path, Clock()) as served:
+        yield served

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -42,6 +43,8 @@ class CardServer:
         self.elsewhere = False
         """Whether the card's interfaces are at another origin than the card."""
         self.asked = 0
+        self.unchanged = 0
+        """So often the answer was that the card is still the same."""
         self.authorization: set[str | None] = set()
         self.app = Starlette(routes=[Route("/{path:path}", self._answer)])
 
@@ -56,9 +59,7 @@ class CardServer:
                     path = urlsplit(interface["url"]).path.lstrip("/")
                     interface["url"] = f"{request.base_url}{path}"
         answers: dict[str, Callable[[], Response]] = {
-            "card": lambda: Response(
-                json.dumps(self.card, indent=2), media_type="application/json"
-            ),
+            "card": lambda: self._card(request),
             "gone": lambda: Response(status_code=404),
             "failing": lambda: Response("Traceback (most recent call last)", status_code=500),
             "redirect": lambda: Response(status_code=302, headers={"location": "/elsewhere"}),
@@ -71,6 +72,14 @@ class CardServer:
         }
         return answers[self.mode]()
 
+    def _card(self, request: Request) -> Response:
+        raw = json.dumps(self.card, indent=2).encode()
+        headers = {"etag": f'"{hashlib.sha256(raw).hexdigest()}"'}
+        if request.headers.get("if-none-match") == headers["etag"]:
+            self.unchanged += 1
+            return Response(status_code=304, headers=headers)
+        return Response(raw, headers=headers, media_type="application/json")
+
 
 async def _endless() -> AsyncIterator[bytes]:
     while True:
@@ -78,7 +87,7 @@ async def _endless() -> AsyncIterator[bytes]:
         await asyncio.sleep(0.02)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], *, within_s: float = 20) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], *, within_s: float = 60) -> None:
     """Ask again and again until `condition` holds."""
     async with asyncio.timeout(within_s):
         while not await condition():  # noqa: ASYNC110 - it is in another process

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from parley_registry.client import RegistryClient, keep_registered
 from parley_wire.http import open_http
 from parley_wire.serving import Background
 
+from tests.ports import free_port
 from tests.registry.parts import CardServer, until
 
 pytestmark = pytest.mark.anyio
@@ -29,12 +29,6 @@ async def kept(client: RegistryClient, url: str) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def test_an_agent_registers_once_the_registry_and_its_own_card_are_there(

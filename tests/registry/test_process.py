@@ -53,11 +53,11 @@ async def running(
         home,
         *("--port", port),
         PARLEY_MESH_TOKEN=TOKEN,
-        PARLEY_LEASE_GRACE_S="1",
+        PARLEY_LEASE_GRACE_S="2",
         PARLEY_PROBE_INTERVAL_S="1",
     ) as child:
         assert child.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             line = (await child.stdout.readline()).decode()
         found = re.fullmatch(r"registry listening on (http://127\.0\.0\.1:\d+)\n", line)
         assert found, line
@@ -80,7 +80,7 @@ async def test_a_registered_agent_survives_the_registry_and_is_probed_when_its_l
             async def up_with_lease() -> bool:
                 return await is_in(Health.UP)
 
-            keeper = asyncio.create_task(keep_registered(client, served.url, ttl_s=5))
+            keeper = asyncio.create_task(keep_registered(client, served.url, ttl_s=20))
             await until(up_with_lease)
             child.send_signal(signal.SIGKILL)
             await child.wait()
@@ -101,6 +101,7 @@ async def test_a_registered_agent_survives_the_registry_and_is_probed_when_its_l
 
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
+            await client.register(served.url, ttl_s=5)
             seen: list[Health] = []
 
             async def probed_up() -> bool:
@@ -127,7 +128,7 @@ async def test_a_registry_without_a_token_does_not_listen_beyond_this_machine(
     tmp_path: Path,
 ) -> None:
     async with process(tmp_path, "--host", "0.0.0.0", "--port", "0") as child:
-        out, err = await asyncio.wait_for(child.communicate(), 30)
+        out, err = await asyncio.wait_for(child.communicate(), 60)
 
     assert (child.returncode, out) == (2, b"")
     assert b"PARLEY_MESH_TOKEN" in err
@@ -136,7 +137,7 @@ async def test_a_registry_without_a_token_does_not_listen_beyond_this_machine(
 
 async def test_a_setting_that_is_no_number_is_named(tmp_path: Path) -> None:
     async with process(tmp_path, PARLEY_LEASE_GRACE_S="soon") as child:
-        _, err = await asyncio.wait_for(child.communicate(), 30)
+        _, err = await asyncio.wait_for(child.communicate(), 60)
 
     assert child.returncode == 2
     assert b"PARLEY_LEASE_GRACE_S" in err
@@ -148,7 +149,7 @@ async def test_a_home_that_holds_another_database_is_refused_in_a_sentence(
 ) -> None:
     (tmp_path / "registry.db").write_bytes(b"this is not a database" * 100)
     async with process(tmp_path, "--port", "0") as child:
-        out, err = await asyncio.wait_for(child.communicate(), 30)
+        out, err = await asyncio.wait_for(child.communicate(), 60)
 
     assert (child.returncode, out) == (2, b"")
     assert b"registry.db" in err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
+from pathlib import Path
 
 import pytest
 from parley_cards.card import InvalidCardError
@@ -14,9 +14,11 @@ from parley_registry.fetching import card_fetcher
 from parley_registry.records import Health
 from parley_wire.http import open_http
 from parley_wire.serving import Background
+from parley_wire.tls import Tls
 
 from tests.registry.conftest import Served
 from tests.registry.parts import CARD_PATH, CardServer
+from tests.wire.certificates import Authority
 
 pytestmark = pytest.mark.anyio
 
@@ -58,6 +60,9 @@ async def test_an_agent_joins_with_nothing_but_its_address(registry: Served) -> 
         "dedupes": True,
         "streaming": True,
         "problem": "",
+        "signed": "unsigned",
+        "signedBy": "",
+        "unverified": "",
     }
 
 
@@ -92,6 +97,20 @@ async def test_registering_again_refreshes_the_card_and_the_lease(registry: Serv
     assert (second.lease_until - first.lease_until).total_seconds() == 7
     assert await registry.client.agents(skill="shout") == []
     assert await registry.client.agents(skill="whisper", tag="quiet") == [second]
+
+
+async def test_a_card_that_has_not_changed_is_not_sent_again(registry: Served) -> None:
+    agent = CardServer()
+    async with Background(agent.app) as served:
+        first = await registry.client.register(served.url)
+        again = await registry.client.register(served.url)
+        assert (agent.asked, agent.unchanged) == (2, 1)
+        agent.card["version"] = "2.0.0"
+        changed = await registry.client.register(served.url)
+
+    assert again.card_digest == first.card_digest
+    assert changed.version == "2.0.0"
+    assert agent.unchanged == 1
 
 
 @pytest.mark.parametrize(
@@ -132,11 +151,9 @@ async def test_a_card_that_trickles_is_given_up_after_the_deadline() -> None:
     agent = CardServer()
     agent.mode = "endless"
     async with Background(agent.app) as served, open_http() as http:
-        started = time.monotonic()
-        with pytest.raises(CardUnreachableError, match=r"0\.4 s"):
-            await card_fetcher(http, deadline_s=0.4)(served.url)
-
-    assert time.monotonic() - started < 5
+        async with asyncio.timeout(60):
+            with pytest.raises(CardUnreachableError, match=r"0\.4 s"):
+                await card_fetcher(http, deadline_s=0.4)(served.url)
 
 
 async def test_an_address_where_nobody_listens_is_named(registry: Served) -> None:
@@ -360,3 +377,34 @@ async def test_a_card_with_an_interface_at_another_origin_is_refused(registry: S
     assert response.status_code == 400
     assert response.json()["code"] == "invalid_card"
     assert "another origin" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("address", ["grpc.example:50051", "grpcs://10.0.0.1:1", "no address"])
+async def test_an_interface_for_grpc_on_another_host_is_refused_too(
+    registry: Served, address: str
+) -> None:
+    interface = {"url": address, "protocolBinding": "GRPC", "protocolVersion": "1.0"}
+    server = CardServer(supportedInterfaces=[interface])
+    async with Background(server.app) as agent:
+        response = await registry.request("POST", "/v1/agents", json={"url": agent.url})
+        server.card["supportedInterfaces"][0]["url"] = "127.0.0.1:50051"
+        beside = await registry.request("POST", "/v1/agents", json={"url": agent.url})
+
+    assert response.status_code == 400
+    assert response.json()["findings"][0]["path"] == "/supportedInterfaces/0/url"
+    assert beside.status_code == 201
+
+
+async def test_whoever_has_a_card_over_tls_does_not_take_grpc_in_the_clear(
+    tmp_path: Path,
+) -> None:
+    tls = Tls.of(Authority().folder(tmp_path / "tls"))
+    interface = {"url": "127.0.0.1:50051", "protocolBinding": "GRPC", "protocolVersion": "1.0"}
+    server = CardServer(supportedInterfaces=[interface])
+    async with Background(server.app, tls=tls) as agent, open_http(tls=tls) as http:
+        fetch = card_fetcher(http)
+        with pytest.raises(InvalidCardError, match="in the clear"):
+            await fetch(agent.url)
+        interface["url"] = "https://127.0.0.1:50051"
+        server.card["supportedInterfaces"] = [interface]
+        assert (await fetch(agent.url)).name

@@ -248,7 +248,7 @@ async def test_many_agents_may_call_at_once(erp_url: str) -> None:
             )
             return str(answer["status"])
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         statuses = await asyncio.gather(*(agent(number) for number in range(8)))
 
     assert sorted(statuses) == ["applied"] + ["unchanged"] * 7

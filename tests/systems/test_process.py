@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from mcp.client import Client
 from parley_systems.errors import InvalidSettingsError
-from parley_systems.settings import Settings, is_loopback
+from parley_systems.settings import Settings
+from parley_wire.addresses import is_loopback
 
 from tests.systems.parts import SAMPLES, call, sample
 
@@ -39,7 +40,7 @@ def erp_process(home: Path, *options: str) -> Iterator[tuple[subprocess.Popen[st
         yield process, line.split()[-1]
     finally:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 async def test_it_serves_its_samples_and_keeps_its_data_when_it_is_killed(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ async def test_it_serves_its_samples_and_keeps_its_data_when_it_is_killed(tmp_pa
                 idempotency_key="key",
             )
         process.terminate()
-        status = process.wait(timeout=10)
+        status = process.wait(timeout=60)
 
     assert again == first
     assert status == 0
@@ -83,7 +84,7 @@ def test_what_it_must_not_start_with_is_one_line_on_stderr(
         env=environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 
@@ -101,7 +102,7 @@ def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
         env=environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from parley_torture.adapters import argv_of
 from parley_torture.errors import AdapterError, TortureError
+from parley_torture.orchestrator import Orchestrator
 from parley_torture.protocol import read_hello, read_look
 from parley_torture.report import compared, from_json, markdown, to_json
 from parley_torture.running import torture
@@ -121,6 +122,31 @@ def test_a_look_that_is_none_is_refused(said: object) -> None:
 def test_a_hello_that_is_none_is_refused(said: object) -> None:
     with pytest.raises(AdapterError):
         read_hello(said)
+
+
+async def test_an_adapter_is_told_its_database_where_others_do_not_see_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORTURE_DATABASE_URL", "postgresql://the-one-of-this-user")
+    program = """
+import sys
+from parley_torture.adapting import Adapter, serve
+
+class Telling(Adapter):
+    async def open(self, given):
+        Telling.name = given.database_url or "none"
+        Telling.cannot = {"see": " ".join([repr(given), *sys.orig_argv])}
+
+serve(Telling())
+"""
+    told = []
+    for url in ("postgresql://me:geheim@127.0.0.1/x", None):
+        each = Orchestrator((sys.executable, "-c", program), state=tmp_path, database_url=url)
+        told.append(await each.start())
+        await each.kill()
+
+    assert [hello.name for hello in told] == ["postgresql://me:geheim@127.0.0.1/x", "none"]
+    assert "geheim" not in told[0].cannot["see"]
 
 
 def test_an_adapter_is_a_name_or_a_command() -> None:

@@ -32,6 +32,7 @@ from parley_wire.server import (
 )
 from parley_wire.server.app import DEFAULT_OPTIONS
 from parley_wire.serving import Background
+from parley_wire.tls import NO_TLS, Tls
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """For property tests: a busy machine is no counterexample."""
@@ -170,10 +171,11 @@ async def running_agent(
     limits: Limits | None = None,
     change: Callable[[dict[str, Any]], None] = lambda _: None,
     options: Options = DEFAULT_OPTIONS,
+    tls: Tls = NO_TLS,
     **others: Any,
 ) -> AsyncIterator[Running]:
     tester = tester or Scripted()
-    background = Background()
+    background = Background(tls=tls)
     described = card_json(background.url)
     change(described)
     card = load_card(described)
@@ -182,14 +184,14 @@ async def running_agent(
         tester,
         database_url=f"sqlite:///{home}/agent.db",
         tokens=tokens,
-        options=replace(options, limits=limits or options.limits),
+        options=replace(options, limits=limits or options.limits, tls=tls),
         **others,
     )
-    async with background, open_http() as http:
+    async with background, open_http(tls=tls) as http:
         yield Running(background.url, card, tester, http, background.app)
 
 
-async def until(condition: Callable[[], object], *, seconds: float = 10) -> None:
+async def until(condition: Callable[[], object], *, seconds: float = 60) -> None:
     """Wait for a condition that no event announces."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - the state belongs to a server under test

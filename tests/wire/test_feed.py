@@ -120,4 +120,4 @@ def test_every_interleaving_gives_the_log(steps: list[tuple[str, int]]) -> None:
                 seen += [event.seq for event in await follower.after(len(seen))]
         assert seen == list(range(1, len(log.events) + 1))
 
-    asyncio.run(asyncio.wait_for(scenario(), 10))
+    asyncio.run(asyncio.wait_for(scenario(), 60))

@@ -14,6 +14,8 @@ import httpx
 import pytest
 from parley_wire.http import exchange, open_http
 
+from tests.ports import free_port
+
 pytestmark = pytest.mark.anyio
 
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -43,12 +45,9 @@ async def _request(reader: asyncio.StreamReader) -> bytes:
 
 
 async def test_a_refused_connection_is_a_connect_error() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
     async with open_http() as http:
         with pytest.raises(httpx.ConnectError):
-            await http.post(url, content=b"x")
+            await http.post(f"http://127.0.0.1:{free_port()}", content=b"x")
 
 
 async def test_an_unknown_host_is_a_connect_error() -> None:

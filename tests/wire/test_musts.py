@@ -224,31 +224,56 @@ async def test_AUTH_INTASK_004_the_credential_is_not_in_the_message_that_goes_on
 
 
 async def test_VER_CLIENT_001_our_client_says_its_version_with_every_request() -> None:  # noqa: N802
-    for binding in ("JSONRPC", "HTTP+JSON"):
-        seen = await _versions_sent(binding)
-        assert len(seen) == 5
-        assert set(seen) == {"1.0"}, binding
-
-
-async def _versions_sent(binding: str) -> list[str]:
-    """The versions in the headers of requests, to a server that refuses them all."""
     seen: list[str] = []
 
     async def refuse(request: Request) -> Response:
         seen.append(request.headers.get("a2a-version", "none"))
         return JSONResponse({}, 404)
 
-    app = Starlette(routes=[Route("/{path:path}", refuse, methods=["GET", "POST"])])
-    async with Background(app) as served, open_http() as http:
-        client = AgentClient(load_card(card_json(served.url, bindings=(binding,))), http)
-        sent = ParseDict(message("hi"), a2a_pb2.Message())
-        for call in (client.send(sent), client.get_task("x"), client.cancel_task("x")):
-            with pytest.raises(AgentError):
-                await call
-        for stream in (client.send_streaming(sent), client.subscribe("x")):
-            with pytest.raises(AgentError):
-                await anext(stream)
-    return seen
+    everything = Route("/{path:path}", refuse, methods=["GET", "POST", "DELETE"])
+    grpc_server = grpc.aio.server()
+    grpc_server.add_generic_rpc_handlers((_Refusing(seen),))
+    grpc_port = grpc_server.add_insecure_port("127.0.0.1:0")
+    await grpc_server.start()
+    try:
+        async with Background(Starlette(routes=[everything])) as served, open_http() as http:
+            for card in (
+                card_json(served.url, bindings=("JSONRPC",)),
+                card_json(served.url, bindings=("HTTP+JSON",)),
+                _over_grpc(served.url, grpc_port),
+            ):
+                await _ask_everything(AgentClient(load_card(card), http))
+                assert seen == ["1.0"] * len(OPERATIONS), card["supportedInterfaces"]
+                seen.clear()
+    finally:
+        await grpc_server.stop(0)
+
+
+class _Refusing(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Knows no operation, but who has called it in which version."""
+
+    def __init__(self, seen: list[str]) -> None:
+        self._seen = seen
+
+    def service(self, call: Any) -> None:
+        self._seen.append(dict(call.invocation_metadata).get("a2a-version", "none"))
+
+
+def _over_grpc(url: str, port: int) -> dict[str, Any]:
+    interface = {"protocolBinding": "GRPC", "protocolVersion": "1.0"}
+    return {**card_json(url), "supportedInterfaces": [{"url": f"127.0.0.1:{port}", **interface}]}
+
+
+async def _ask_everything(client: AgentClient) -> None:
+    for method in OPERATIONS:
+        params = params_of(method, "x")
+        asked = (
+            anext(client.stream(method, params))
+            if method in STREAMS
+            else client.call(method, params)
+        )
+        with pytest.raises(AgentError):
+            await asked
 
 
 @pytest.mark.parametrize("binding", BINDINGS)
@@ -286,29 +311,44 @@ async def test_VER_SERVER_001_each_request_is_answered_in_the_version_that_it_na
         assert states == ["TASK_STATE_INPUT_REQUIRED", "input-required", "input-required"]
 
 
+IN_ORDER = (
+    *("SendMessage", "GetTask", "ListTasks", "SendStreamingMessage"),
+    *("CreateTaskPushNotificationConfig", "GetTaskPushNotificationConfig"),
+    *("ListTaskPushNotificationConfigs", "DeleteTaskPushNotificationConfig"),
+    *("SubscribeToTask", "CancelTask", "GetExtendedAgentCard"),
+)
+"""Each operation, after what it needs."""
+
+
 async def test_BIND_EQUIV_001_002_every_operation_gives_the_same_over_each_binding(  # noqa: N802
     tmp_path: Path,
 ) -> None:
-    async with called(tmp_path) as (callers, agent, _):
-        asked = (await agent.rpc("SendMessage", {"message": message("ask")}))["result"]["task"]
-        for method in (
-            "GetTask",
-            "ListTasks",
-            "CreateTaskPushNotificationConfig",
-            "GetTaskPushNotificationConfig",
-            "ListTaskPushNotificationConfigs",
-            "SubscribeToTask",
-        ):
-            found = [await callers.call(each, method, asked["id"], {}) for each in BINDINGS]
-            results = [_plain(result) for kind, result in found if kind == "result"]
-            assert len(results) == 3, (method, found)
-            assert results[0] == results[1] == results[2], method
+    """Each binding has a task of its own, which waits for an answer until it is cancelled."""
+    assert set(IN_ORDER) == set(OPERATIONS)
+    found: dict[str, list[Any]] = {method: [] for method in OPERATIONS}
+    for binding in BINDINGS:
+        home = tmp_path / binding
+        home.mkdir()
+        options = {"extended_card": load_card(card_json("https://agent.example"))}
+        async with called(home, more=options) as (callers, agent, _):
+            asked = (await agent.rpc("SendMessage", {"message": message("ask")}))["result"]["task"]
+            for method in IN_ORDER:
+                task_id = "" if "Message" in method else asked["id"]
+                kind, result = await callers.call(binding, method, task_id, {})
+                assert kind == "result", (binding, method, result)
+                found[method].append(_plain(result))
+    for method, results in found.items():
+        assert results[0] == results[1] == results[2], method
+
+
+MADE = {"id", "taskId", "contextId", "messageId", "artifactId", "timestamp", "nextPageToken"}
+"""What is another in each agent."""
 
 
 def _plain(value: Any) -> Any:
-    """The same without what protobuf leaves out or writes as a double."""
+    """The same without what protobuf leaves out or writes as a double, and what was made up."""
     if isinstance(value, dict):
-        shown = {key: _plain(each) for key, each in value.items()}
+        shown = {key: key if key in MADE and each else _plain(each) for key, each in value.items()}
         return {key: each for key, each in shown.items() if each not in ("", None, [], {})}
     if isinstance(value, list):
         return [_plain(each) for each in value]

@@ -123,7 +123,7 @@ async def test_a_restart_loses_and_doubles_no_write_and_fails_no_read(
     await more.wait()
     await asyncio.to_thread(own_server.restart, mode=mode)
     more.clear()
-    await asyncio.wait_for(more.wait(), 20)
+    await asyncio.wait_for(more.wait(), 60)
     stop.set()
     await asyncio.gather(*going)
 
@@ -176,7 +176,7 @@ async def test_a_process_that_stops_in_a_transaction_does_not_hold_up_the_others
 
     slow = stopped.write_soon(stops)
     await asyncio.to_thread(held.wait, 5)
-    await asyncio.wait_for(other.write(note("other")), 5)
+    await asyncio.wait_for(other.write(note("other")), 60)
     release.set()
     await slow
 

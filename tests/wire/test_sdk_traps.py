@@ -78,14 +78,14 @@ async def test_a_stream_outlives_many_idle_timeouts_of_silence(tmp_path: Path) -
     async with running_agent(tmp_path, limits=limits) as agent:
         loop = asyncio.get_running_loop()
         client = agent.client()
-        stream = client.send_streaming(message("wait"), idle_timeout_s=0.4)
+        stream = client.send_streaming(message("wait"), idle_timeout_s=1.0)
         assert isinstance(await anext(stream), Task)
         begun = loop.time()
-        loop.call_at(begun + 1.2, agent.tester.gate.set)
+        loop.call_at(begun + 3.0, agent.tester.gate.set)
 
         rest = [event async for event in stream]
 
-        assert loop.time() - begun > 1.0
+        assert loop.time() - begun > 2.9
         assert len(rest) == 2
 
 
@@ -156,7 +156,7 @@ async def test_reconnecting_followers_miss_nothing_and_see_nothing_twice(agent: 
         for _ in range(followers)
     ]
     go.set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         seen = await asyncio.gather(*following)
 
     assert all(each == [str(n) for n in range(count)] for each in seen)
@@ -217,7 +217,7 @@ async def test_what_happens_between_the_snapshot_and_the_stream_is_not_lost(
     service._store.load = late
     client = agent.client()
     stream = client.send_streaming(sent) if again else client.subscribe(task.id)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         events = [type(event).__name__ async for event in stream]
 
     assert events == ["Task", "TaskArtifactUpdateEvent", "TaskStatusUpdateEvent"]
@@ -239,7 +239,7 @@ async def test_two_hundred_waiting_tasks_leave_nothing_running(agent: Running) -
 
     await until(lambda: agent.app.state.tasks.load == (0, 0))
     # Idle keep-alive connections may have a task each; tasks of the agent may not.
-    assert len(asyncio.all_tasks()) <= before + 25
+    await until(lambda: len(asyncio.all_tasks()) <= before + 25)
 
 
 # 8: a task outlives its process
@@ -309,7 +309,7 @@ async def _spawn(home: Path, gate: str) -> tuple[asyncio.subprocess.Process, str
         sys.executable, "-c", SERVER, str(home), gate, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         line = (await process.stdout.readline()).decode()
     return process, line.rsplit(" ", 1)[1].strip()
 

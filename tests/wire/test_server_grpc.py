@@ -19,9 +19,11 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.rpc import error_details_pb2, status_pb2
 from parley_cards.extensions import DEDUPE
 from parley_wire.auth import Tokens
-from parley_wire.errors import WireError
+from parley_wire.errors import CannotListenError, WireError
 from parley_wire.server import Limits, Options, create_agent_app
+from parley_wire.server.grpc_binding import GrpcServer
 
+from tests.ports import free_port
 from tests.wire.support import Running, Scripted, message, running_agent
 
 pytestmark = pytest.mark.anyio
@@ -31,19 +33,28 @@ VERSION = (("a2a-version", "1.0"),)
 
 @asynccontextmanager
 async def serving(
-    home: Path, tester: Scripted | None = None, *, limits: Limits | None = None, **others: Any
+    home: Path,
+    tester: Scripted | None = None,
+    *,
+    limits: Limits | None = None,
+    more: dict[str, Any] | None = None,
+    **others: Any,
 ) -> AsyncIterator[tuple[Running, Any]]:
-    """An agent, and a stub of the generated client."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    """An agent, and a stub of the generated client.
+
+    Args:
+        more: Options of the agent.
+    """
+    port = free_port()
 
     def lists_grpc(card: dict[str, Any]) -> None:
         card["capabilities"]["pushNotifications"] = True
+        card["capabilities"]["extendedAgentCard"] = bool(more)
         card["supportedInterfaces"].append(
             {"url": f"127.0.0.1:{port}", "protocolBinding": "GRPC", "protocolVersion": "1.0"}
         )
 
-    options = Options(grpc=f"127.0.0.1:{port}", limits=limits or Limits())
+    options = Options(grpc=f"127.0.0.1:{port}", limits=limits or Limits(), **(more or {}))
     async with (
         running_agent(home, tester, change=lists_grpc, options=options, **others) as agent,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
@@ -103,6 +114,17 @@ async def test_a_stream_begins_with_the_task_and_is_numbered(served: tuple[Runni
         for name in MessageToDict(event)
     ]
     assert numbers == list(range(2, 8))
+
+
+class AnyServicer(a2a_pb2_grpc.A2AServiceServicer):
+    def admit(self, _: Any) -> None: ...
+
+
+async def test_a_port_that_is_taken_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CannotListenError, match=f"127.0.0.1:{port} for gRPC"):
+            GrpcServer(AnyServicer(), f"127.0.0.1:{port}")  # type: ignore[arg-type]
 
 
 async def test_a_subscriber_over_grpc_gets_what_one_over_http_causes(
@@ -230,7 +252,7 @@ async def test_the_server_stops_under_a_stream_and_the_task_goes_on_afterwards(
         await reading
     again = Scripted()
     again.gate.set()
-    async with serving(tmp_path, again) as (_, stub), asyncio.timeout(10):
+    async with serving(tmp_path, again) as (_, stub), asyncio.timeout(60):
         request = a2a_pb2.SubscribeToTaskRequest(id=task_id)
         try:
             last = [each async for each in stub.SubscribeToTask(request, metadata=VERSION)][-1]
@@ -264,3 +286,46 @@ async def test_the_client_of_the_sdk_works_over_grpc(served: tuple[Running, Any]
         kinds = [event.WhichOneof("payload") async for event in client.send_message(request)]
         assert kinds == ["task", "status_update", "artifact_update", "status_update"]
         await client.close()
+
+
+async def test_nobody_unknown_has_a_request_read(tmp_path: Path) -> None:
+    tokens = Tokens({"alice-token": "alice"})
+    known = (*VERSION, ("authorization", "Bearer alice-token"))
+    rubbish = b"\xff" * 1000
+    async with serving(tmp_path, tokens=tokens) as (agent, _):
+        port = next(each.url for each in agent.card.interfaces if each.binding == "GRPC")
+        async with grpc.aio.insecure_channel(port) as channel:
+            for metadata, expected in (
+                (VERSION, grpc.StatusCode.UNAUTHENTICATED),
+                ((("authorization", "Bearer x"),), grpc.StatusCode.UNAUTHENTICATED),
+                (known, grpc.StatusCode.INVALID_ARGUMENT),
+            ):
+                call = channel.unary_unary("/lf.a2a.v1.A2AService/SendMessage")
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await call(rubbish, metadata=metadata)
+                assert refused.value.code() is expected
+                assert "protobuf" not in str(refused.value.details())
+            # It is not even waited for.
+            stream = channel.stream_unary("/lf.a2a.v1.A2AService/SendMessage")(metadata=VERSION)
+            with pytest.raises(grpc.aio.AioRpcError) as told:
+                await stream
+            assert details(told.value).reason == "UNAUTHENTICATED"
+
+
+async def test_so_many_calls_at_once_and_no_more(tmp_path: Path) -> None:
+    tester = Scripted()
+    async with serving(tmp_path, tester, limits=Limits(calls=2)) as (_, stub):
+        waiting = [
+            stub.SendStreamingMessage(send_request("wait"), metadata=VERSION) for _ in range(2)
+        ]
+        for each in waiting:
+            await each.read()
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.ListTasks(a2a_pb2.ListTasksRequest(), metadata=VERSION)
+        tester.gate.set()
+        for each in waiting:
+            await rest_of(each)
+        listed = await stub.ListTasks(a2a_pb2.ListTasksRequest(), metadata=VERSION)
+
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert len(listed.tasks) == 2

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +15,10 @@ import pytest
 from a2a.types import Artifact, Part
 from parley_wire.auth import Tokens
 from parley_wire.server import Chunk, Completed, Options, Outcome, Patience, TaskRequest
-from parley_wire.serving import Background
 from parley_wire.webhooks import WebhookRefusedError, Webhooks, is_signed
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
+from tests.ports import free_port
+from tests.webhook_receiver import Receiver, receiving
 from tests.wire.support import Running, Scripted, message, running_agent, until
 
 pytestmark = pytest.mark.anyio
@@ -38,44 +33,6 @@ DELETE = "DeleteTaskPushNotificationConfig"
 
 def pushes(card: dict[str, Any]) -> None:
     card["capabilities"]["pushNotifications"] = True
-
-
-@dataclass
-class Receiver:
-    """A webhook that writes down what it gets."""
-
-    url: str = ""
-    statuses: list[int] = field(default_factory=list)
-    """To answer first; then 204."""
-    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    gate: asyncio.Event | None = None
-
-    async def take(self, request: Request) -> Response:
-        self.got.append((dict(request.headers), await request.body()))
-        if self.gate is not None:
-            await self.gate.wait()
-        return Response(status_code=self.statuses.pop(0) if self.statuses else 204)
-
-    @property
-    def bodies(self) -> list[dict[str, Any]]:
-        return [json.loads(body) for _, body in self.got]
-
-    @property
-    def states(self) -> list[str]:
-        return [
-            body["statusUpdate"]["status"]["state"].removeprefix("TASK_STATE_")
-            for body in self.bodies
-            if "statusUpdate" in body
-        ]
-
-
-@asynccontextmanager
-async def receiving(*, port: int = 0, receiver: Receiver | None = None) -> AsyncIterator[Receiver]:
-    found = receiver or Receiver()
-    app = Starlette(routes=[Route("/hook", found.take, methods=["POST"])])
-    async with Background(app, port=port) as served:
-        found.url = f"{served.url}/hook"
-        yield found
 
 
 @pytest.fixture
@@ -161,8 +118,7 @@ async def test_a_receiver_that_fails_gets_the_same_notification_again_and_misses
 
 
 async def test_what_was_not_delivered_is_delivered_after_a_restart(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     # Nobody answers there now.
     async with pushing(tmp_path) as agent:
         await send(agent, "hi", {"url": f"http://127.0.0.1:{port}/hook"})
@@ -185,11 +141,26 @@ async def test_a_receiver_that_refuses_is_not_asked_again(
     assert len(receiver.got) == 1
 
 
+@pytest.mark.parametrize("status", [404, 500])
+async def test_the_last_attempt_of_a_replaced_configuration_says_nothing_about_the_new_one(
+    tmp_path: Path, receiver: Receiver, status: int
+) -> None:
+    receiver.statuses, receiver.gate = [status], asyncio.Event()
+    options = Options(webhooks=("127.0.0.1",), patience=Patience(first_s=600, most_s=600))
+    async with pushing(tmp_path, options=options) as agent, receiving() as other:
+        task_id = await send(agent, "hi", {"id": "a", "url": receiver.url})
+        await until(lambda: receiver.got)
+        await agent.rpc(CREATE, {"taskId": task_id, "id": "a", "url": other.url})
+        receiver.gate.set()
+        await until(lambda: "COMPLETED" in other.states)
+    assert len(receiver.got) == 1
+
+
 async def test_a_webhook_that_fails_for_too_long_is_given_up(
     tmp_path: Path, receiver: Receiver
 ) -> None:
     receiver.statuses = [500] * 1000
-    patience = Patience(first_s=0.01, most_s=0.02, age_s=0.1)
+    patience = Patience(first_s=0.01, most_s=0.02, age_s=2)
     options = Options(webhooks=("127.0.0.1",), patience=patience)
     async with pushing(tmp_path, options=options) as agent, receiving() as other:
         await send(agent, "hi", {"url": receiver.url})
@@ -375,6 +346,8 @@ def bad(**changes: Any) -> dict[str, Any]:
         bad(authentication={"scheme": "two words", "credentials": "x"}),
         bad(authentication={"credentials": "x"}),
         bad(id="x" * 300),
+        bad(id="ключ"),
+        bad(id="a\r\nb"),
     ],
 )
 async def test_a_configuration_that_is_none_is_refused(

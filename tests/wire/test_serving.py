@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from a2a.types import Task
+from parley_wire import serving
 from parley_wire.client import AgentClient
 from parley_wire.http import open_http
 from parley_wire.serving import Background
@@ -70,15 +71,13 @@ async def test_headers_beyond_the_limit_are_refused() -> None:
 
 
 async def test_a_stopping_server_ends_its_streams_instead_of_waiting_for_them(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(serving, "GRACE_S", 3600)
     async with open_http() as http:
-        async with running_agent(tmp_path) as agent:
+        async with asyncio.timeout(60), running_agent(tmp_path) as agent:
             stream = AgentClient(agent.card, http).send_streaming(message("wait"))
             assert isinstance(await anext(stream), Task)
-            begun = loop.time()
-        assert loop.time() - begun < 3
 
         assert [event async for event in stream] == []
 
@@ -90,7 +89,7 @@ async def test_a_client_that_leaves_ends_its_stream_on_the_server(tmp_path: Path
         assert agent.app.state.tasks.load == (1, 1)
 
         await stream.aclose()  # type: ignore[attr-defined]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while agent.app.state.tasks.load != (1, 0):
                 await agent.http.get(f"{agent.url}/healthz")
 
@@ -109,7 +108,7 @@ async def test_a_process_says_where_it_listens_and_ends_when_told(told: int) -> 
         sys.executable, "-c", SERVER, "0", stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         listening = (await process.stdout.readline()).decode()
         ready = (await process.stdout.readline()).decode()
         process.send_signal(told)
@@ -118,6 +117,34 @@ async def test_a_process_says_where_it_listens_and_ends_when_told(told: int) -> 
     port = ready.split()[1]
     assert listening == f"thing listening on http://127.0.0.1:{port}\n"
     assert status == 0
+
+
+FAILING = """
+from contextlib import asynccontextmanager
+from parley_wire.errors import CannotListenError
+from parley_wire.serving import serve
+from starlette.applications import Starlette
+
+@asynccontextmanager
+async def lifespan(app):
+    raise CannotListenError("127.0.0.1:1")
+    yield
+
+serve(Starlette(lifespan=lifespan), host="127.0.0.1", port=0, name="thing")
+"""
+
+
+async def test_a_start_that_cannot_be_is_said_in_one_line() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FAILING, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await process.communicate()
+
+    assert process.returncode == 6
+    assert said.decode().splitlines() == [
+        "thing: cannot_listen: cannot listen on 127.0.0.1:1 for gRPC;"
+        " stop what listens there, or choose another port: PARLEY_GRPC_PORT"
+    ]
 
 
 async def test_a_port_that_is_taken_is_said_in_one_line() -> None:
@@ -131,4 +158,7 @@ async def test_a_port_that_is_taken_is_said_in_one_line() -> None:
         _, said = await process.communicate()
 
     assert process.returncode == 3
-    assert said.decode() == f"thing: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    assert (
+        said.decode()
+        == f"thing: cannot listen on 127.0.0.1:{port}: Address already in use; stop what listens there, or choose another port\n"
+    )

@@ -21,7 +21,7 @@ import contextlib
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
@@ -36,7 +36,8 @@ class Given:
     state: Path
     """Survives restarts."""
     name: str
-    database_url: str | None
+    database_url: str | None = field(repr=False)
+    """Of the cluster's database; it may hold a password."""
 
 
 class Adapter:
@@ -79,12 +80,13 @@ def serve(adapter: Adapter) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--name", default="a")
-    parser.add_argument("--database-url")
     said = parser.parse_args()
     # Frameworks print: what is not an answer must not get between the answers.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
-    given = Given(state=said.state, name=said.name, database_url=said.database_url)
+    given = Given(
+        state=said.state, name=said.name, database_url=os.environ.get("TORTURE_DATABASE_URL")
+    )
     asyncio.run(_Conversation(adapter, answers).hold(given))
 
 

@@ -76,7 +76,7 @@ class Database:
                 connection.execute(f"DROP DATABASE IF EXISTS {self._name}".encode())
                 connection.execute(f"CREATE DATABASE {self._name}".encode())
         except psycopg.Error as exc:
-            raise TortureError(f"no database can be made at --database-url: {exc}") from exc
+            raise TortureError(f"no database can be made at --database-url: {_told(exc)}") from exc
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host = parse_qs(self._parts.query).get("host", [self._parts.hostname or "127.0.0.1"])[0]
@@ -100,6 +100,10 @@ class Database:
             for each in (writer, far_writer):
                 self._open.discard(each)
                 each.close()
+
+
+def _told(exc: Exception) -> str:
+    return next(iter(str(exc).splitlines()), type(exc).__name__)
 
 
 async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

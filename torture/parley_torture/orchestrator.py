@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from parley_torture.errors import AdapterError
 from parley_torture.protocol import PROTOCOL, Hello, read_hello
+from parley_torture.settings import adapter_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,6 +38,7 @@ class Orchestrator:
         words: The command; `--state` and `--name` are added.
         state: Its directory, which outlives it.
         prefix: Put before the command, to change its environment.
+        database_url: Told in the environment.
     """
 
     def __init__(
@@ -46,12 +48,14 @@ class Orchestrator:
         state: Path,
         name: str = "a",
         prefix: Sequence[str] = (),
+        database_url: str | None = None,
     ) -> None:
         state.mkdir(parents=True, exist_ok=True)
         self.state = state
         self.log = state.with_name(f"{state.name}.log")
         """Everything that it wrote to stderr."""
         self._argv = (*prefix, *words, "--state", str(state), "--name", name)
+        self._environment = adapter_environment(database_url)
         self._process: asyncio.subprocess.Process | None = None
         self._open: dict[int, asyncio.Future[Any]] = {}
         self._ids = itertools.count(1)
@@ -72,6 +76,7 @@ class Orchestrator:
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *self._argv,
+                env=self._environment,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
@@ -89,7 +94,8 @@ class Orchestrator:
         except AdapterError as exc:
             said = "\n".join(self.said)
             await self.kill()
-            raise AdapterError(f"{exc.message}; it said:\n{said}") from exc
+            told = f"it said:\n{said}" if said else "it said nothing"
+            raise AdapterError(f"{exc.message}; {told}") from exc
 
     async def ask(self, what: str, *, within_s: float = ANSWER_S, **more: Any) -> Any:
         """Return what the adapter answers.

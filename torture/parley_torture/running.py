@@ -102,7 +102,7 @@ class _Runner:
             if need not in self._hello.can:
                 return self._hello.cannot.get(need, f"the adapter cannot: {need}")
             if need in CLUSTER and self._database_url is None:
-                return "no --database-url was given"
+                return "no database was given (--database-url)"
         return None
 
     async def _played_alone(self, scenario: Scenario) -> Verdict:
@@ -122,8 +122,13 @@ class _Runner:
                     await stack.enter_async_context(database)
                 for name in ("a", "b") if "cluster" in scenario.needs else ("a",):
                     url = None if database is None else database.url
-                    words = self._argv if url is None else (*self._argv, "--database-url", url)
-                    each = Orchestrator(words, state=place / name, name=name, prefix=prefix)
+                    each = Orchestrator(
+                        self._argv,
+                        state=place / name,
+                        name=name,
+                        prefix=prefix,
+                        database_url=url,
+                    )
                     processes.append(each)
                     stack.push_async_callback(each.kill)
                     await each.start()

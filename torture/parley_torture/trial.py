@@ -7,7 +7,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from parley_torture.agents.scripts import Script
+from parley_torture.agents.scripts import Script, Waits
 from parley_torture.agents.vendor import Agent
 from parley_torture.errors import AdapterError
 from parley_torture.orchestrator import GoneError
@@ -121,6 +121,17 @@ class Trial:
         """Start the run; the adapter has it when this returns."""
         self._pipeline = self.pipeline(*stages)
         await self.begin()
+
+    async def start_without_b(self) -> Agent:
+        """Start a chain whose second agent refuses connections once the first has done its work."""
+        agents = [await self.agent(step) for step in ("a", "b", "c")]
+        waits = Waits()
+        agents[0].script = waits
+        await self.start(*(self.stage(agent) for agent in agents))
+        await waits.begun.wait()
+        await agents[1].door.slam()
+        waits.released.set()
+        return agents[1]
 
     async def begin(self) -> None:
         """Send the start, also a second time."""

@@ -12,6 +12,7 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final, TypeAlias
+from urllib.parse import urlsplit
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Lookup: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -41,6 +42,15 @@ _NOT_GLOBAL: Final = tuple(
 """Neither global nor known to be inside to every Python that we run on."""
 
 
+def is_http_url(text: str) -> bool:
+    """Whether it leads somewhere over HTTP: a scheme, a host, and no port 0."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def plain_host(host: str) -> str:
     """One spelling for one host: lower case, no brackets, no final dot."""
     host = host.lower().removesuffix(".").removeprefix("[").removesuffix("]")
@@ -56,6 +66,16 @@ def literal_address(host: str) -> Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as it is written, is this machine alone; a name other than localhost is not."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def is_forbidden(address: Address) -> bool:

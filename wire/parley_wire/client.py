@@ -20,10 +20,9 @@ from a2a.types import (
     TaskStatusUpdateEvent,
 )
 from google.protobuf.json_format import MessageToDict
-from parley_cards.card import MAX_CARD_BYTES, Card, load_card
+from parley_cards.card import Card
 
-from parley_wire.bindings import Request
-from parley_wire.errors import UnsupportedAgentError
+from parley_wire.cards import fetch_card
 from parley_wire.events import (
     event_of,
     push_config_of,
@@ -32,7 +31,6 @@ from parley_wire.events import (
     task_of,
     tasks_page,
 )
-from parley_wire.http_transport import body_of, opened
 from parley_wire.transport import Transport, transport_of
 
 Event: TypeAlias = Task | Message | TaskStatusUpdateEvent | TaskArtifactUpdateEvent
@@ -40,7 +38,6 @@ Event: TypeAlias = Task | Message | TaskStatusUpdateEvent | TaskArtifactUpdateEv
 MAX_BYTES: Final = 8 * 1_048_576
 MAX_PAGES: Final = 20
 PAGE_SIZE: Final = 50
-CARD_PATH: Final = "/.well-known/agent-card.json"
 
 
 class AgentClient:
@@ -51,6 +48,7 @@ class AgentClient:
         http: From `open_http`; shared between clients, closed by its owner.
         token: Sent as bearer token, to this agent only.
         max_bytes: Of one response, or of one event of a stream.
+        extensions: To activate beside those that we speak, as far as the card lists them.
 
     Raises:
         UnsupportedAgentError: If the card has no such interface, or requires an unknown extension.
@@ -63,10 +61,13 @@ class AgentClient:
         *,
         token: str | None = None,
         max_bytes: int = MAX_BYTES,
+        extensions: frozenset[str] = frozenset(),
     ) -> None:
         self.card = card
         self._name = card.name[:80]
-        self._transport: Transport = transport_of(card, http, token=token, max_bytes=max_bytes)
+        self._transport: Transport = transport_of(
+            card, http, token=token, max_bytes=max_bytes, extensions=extensions
+        )
 
     async def send(
         self,
@@ -201,38 +202,6 @@ class AgentClient:
     ) -> AsyncGenerator[Any]:
         """`stream`, with each StreamResponse as the agent wrote it, until the agent ends it."""
         return self._transport.stream(method, params, idle_timeout_s, to_end=True)
-
-
-async def fetch_card(
-    http: httpx.AsyncClient, base_or_card_url: str, *, max_bytes: int = MAX_CARD_BYTES
-) -> Card:
-    """Fetch and validate an agent's card. No token is sent: the address may be anybody's.
-
-    Args:
-        http: From `open_http`.
-        base_or_card_url: Where the agent is, or its card (a path that ends in `.json`).
-        max_bytes: Of the card.
-
-    Raises:
-        UnsupportedAgentError: If this is no http(s) address.
-        InvalidCardError: If what is there is no card.
-        AgentError: If there was no answer, or not a good one.
-    """
-    try:
-        url = httpx.URL(base_or_card_url)
-    except (httpx.InvalidURL, TypeError) as exc:
-        raise UnsupportedAgentError(f"{base_or_card_url[:200]!r} is no address") from exc
-    if url.scheme not in {"http", "https"} or not url.host or url.userinfo:
-        raise UnsupportedAgentError(
-            f"{base_or_card_url[:200]!r} is no http(s) address of an agent; use http://HOST:PORT"
-        )
-    if not url.path.endswith(".json"):
-        url = url.copy_with(path=url.path.rstrip("/") + CARD_PATH, query=None, fragment=None)
-    name = f"the agent at {url.host}:{url.port or url.scheme}"
-    headers = {"accept": "application/json", "a2a-version": "1.0"}
-    request = Request("GET", str(url), headers, None, "GetAgentCard")
-    async with opened(name, http, request) as response:
-        return load_card(await body_of(name, response, max_bytes))
 
 
 def _json(message: Message | Mapping[str, Any]) -> Mapping[str, Any]:

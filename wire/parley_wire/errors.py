@@ -9,6 +9,7 @@
     ├── UnauthorizedError       401 unauthenticated
     ├── BodyTooLargeError       413 body_too_large
     ├── UnsupportedAgentError   422 unsupported_agent
+    ├── CannotListenError       409 cannot_listen
     └── AgentError ...          parley_wire.agent_errors: what a call to an agent can end in
 """
 
@@ -66,6 +67,23 @@ class BodyTooLargeError(WireError):
 
     def __init__(self, *, limit: int) -> None:
         super().__init__(f"the body is larger than the {limit} bytes that are allowed", limit=limit)
+
+
+class CannotListenError(WireError):
+    """Somebody has the address that gRPC is to be served on, or this machine does not have it.
+
+    Args:
+        address: `HOST:PORT`.
+    """
+
+    code: ClassVar[str] = "cannot_listen"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"cannot listen on {address} for gRPC;"
+            " stop what listens there, or choose another port: PARLEY_GRPC_PORT"
+        )
 
 
 class UnsupportedAgentError(WireError):

@@ -13,6 +13,7 @@ import grpc.aio
 from grpc import ChannelConnectivity
 
 from parley_wire.errors import UnsupportedAgentError
+from parley_wire.tls import NO_TLS, Tls
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -73,12 +74,17 @@ class GrpcChannels:
 
     Args:
         addresses: Asked for every new connection to a name, instead of the system's resolver.
+        tls: Says who is trusted besides those whom the library trusts.
     """
 
     def __init__(
-        self, addresses: Callable[[str, int], Awaitable[Sequence[str]]] | None = None
+        self,
+        addresses: Callable[[str, int], Awaitable[Sequence[str]]] | None = None,
+        *,
+        tls: Tls = NO_TLS,
     ) -> None:
         self._addresses = addresses
+        self._tls = tls
         self._channels: dict[tuple[GrpcAddress, int], grpc.aio.Channel] = {}
 
     async def ready(self, address: GrpcAddress, *, max_bytes: int) -> grpc.aio.Channel:
@@ -91,7 +97,7 @@ class GrpcChannels:
         if key not in self._channels:
             target = await self._target(address)
             if key not in self._channels:
-                self._channels[key] = _open(target, address, max_bytes)
+                self._channels[key] = _open(target, address, max_bytes, self._tls)
         channel = self._channels[key]
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -123,7 +129,7 @@ class GrpcChannels:
         return _ip_target(found[0], address.port)
 
 
-def _open(target: str, address: GrpcAddress, max_bytes: int) -> grpc.aio.Channel:
+def _open(target: str, address: GrpcAddress, max_bytes: int, tls: Tls) -> grpc.aio.Channel:
     options = [
         *_OPTIONS,
         ("grpc.max_receive_message_length", max_bytes),
@@ -133,7 +139,7 @@ def _open(target: str, address: GrpcAddress, max_bytes: int) -> grpc.aio.Channel
     if not address.secure:
         return grpc.aio.insecure_channel(target, options=options)
     options.append(("grpc.ssl_target_name_override", address.host))
-    return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(), options=options)
+    return grpc.aio.secure_channel(target, tls.grpc_channel(), options=options)
 
 
 async def _connected(channel: grpc.aio.Channel) -> None:

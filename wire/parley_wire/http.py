@@ -28,6 +28,8 @@ import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from parley_wire.tls import NO_TLS, Tls
+
 if TYPE_CHECKING:
     from collections.abc import (
         AsyncGenerator,
@@ -53,7 +55,9 @@ _CONTROL: Final = re.compile(r"[\r\n\0]")
 _HEADERS: Final = {"accept-encoding": "identity", "user-agent": "parley"}
 
 
-def open_http(*, timeout_s: float = 30, addresses: Addresses | None = None) -> httpx.AsyncClient:
+def open_http(
+    *, timeout_s: float = 30, addresses: Addresses | None = None, tls: Tls = NO_TLS
+) -> httpx.AsyncClient:
     """Open a client; close it with `aclose` or `async with`.
 
     No redirects, no proxy or credentials from the environment, no compression. The size of a response
@@ -64,9 +68,10 @@ def open_http(*, timeout_s: float = 30, addresses: Addresses | None = None) -> h
             `timeout=httpx.Timeout(30, connect=5, read=None)`.
         addresses: Asked for every new connection to a name (not to an IP address), instead of the
             system's resolver; nothing is connected to but what it returns.
+        tls: Says who is trusted besides those whom the system trusts.
     """
     return _Client(
-        transport=_Transport(addresses),
+        transport=_Transport(addresses, tls),
         timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
         headers=_HEADERS,
         follow_redirects=False,
@@ -130,8 +135,9 @@ class _Client(httpx.AsyncClient):
 class _Transport(httpx.AsyncBaseTransport):
     """Bound to the event loop of the first request."""
 
-    def __init__(self, addresses: Addresses | None = None) -> None:
+    def __init__(self, addresses: Addresses | None = None, tls: Tls = NO_TLS) -> None:
         self._addresses = addresses
+        self._tls = tls
         self._session: aiohttp.ClientSession | None = None
         self._channels: GrpcChannels | None = None
 
@@ -181,7 +187,7 @@ class _Transport(httpx.AsyncBaseTransport):
             # Imported when it is needed: gRPC costs a start 60 ms.
             from parley_wire.grpc_channels import GrpcChannels  # noqa: PLC0415
 
-            self._channels = GrpcChannels(self._addresses)
+            self._channels = GrpcChannels(self._addresses, tls=self._tls)
         return self._channels
 
     def _open(self) -> aiohttp.ClientSession:
@@ -192,6 +198,7 @@ class _Transport(httpx.AsyncBaseTransport):
                 keepalive_timeout=KEEP_ALIVE_S,
                 resolver=resolver,
                 use_dns_cache=resolver is None,
+                ssl=self._tls.client_context() if self._tls.trusts else True,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,

@@ -106,9 +106,18 @@ class HttpTransport:
 
 @asynccontextmanager
 async def opened(
-    name: str, http: httpx.AsyncClient, request: Request, silence: httpx.Timeout | None = None
+    name: str,
+    http: httpx.AsyncClient,
+    request: Request,
+    silence: httpx.Timeout | None = None,
+    *,
+    unchanged: bool = False,
 ) -> AsyncGenerator[httpx.Response]:
-    """Send a request and yield its 2xx response; classes every failure, also of reading it."""
+    """Send a request and yield its 2xx response; classes every failure, also of reading it.
+
+    Args:
+        unchanged: The request asks whether something has changed: 304 is an answer.
+    """
     try:
         async with exchange(
             http,
@@ -118,7 +127,7 @@ async def opened(
             content=request.content,
             timeout=silence if silence is not None else http.timeout,
         ) as response:
-            if not response.is_success:
+            if not (response.is_success or (unchanged and response.status_code == 304)):
                 raise await _failure(name, response)
             yield response
     except (httpx.TransportError, httpx.InvalidURL) as exc:

@@ -114,17 +114,22 @@ def jsonrpc_refusal(error: ParleyError) -> dict[str, Any]:
 
 
 async def send_json(
-    send: Send, value: Any, *, status: int, content_type: str = "application/json"
+    send: Send,
+    value: Any,
+    *,
+    status: int,
+    content_type: str = "application/json",
+    headers: Sequence[tuple[bytes, bytes]] = (),
 ) -> None:
     body = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")
-    await send_text(send, body, content_type, [], status=status)
+    await send_text(send, body, content_type, headers, status=status)
 
 
 async def send_text(
     send: Send,
     body: bytes,
     content_type: str,
-    headers: list[tuple[bytes, bytes]],
+    headers: Sequence[tuple[bytes, bytes]],
     *,
     status: int = 200,
 ) -> None:

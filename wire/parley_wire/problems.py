@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import secrets
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -38,10 +39,18 @@ def problem_response(error: ParleyError) -> Response:
     if error.kind is Kind.UNAUTHENTICATED:
         headers["www-authenticate"] = 'Bearer realm="parley"'
     if error.kind is Kind.UNAVAILABLE:
-        headers["retry-after"] = str(error.facts.get("retry_after_s", RETRY_AFTER_S))
+        headers["retry-after"] = str(retry_after_s(error))
     return _problem(
         error.face.http, code=error.code, detail=error.message, facts=error.facts, headers=headers
     )
+
+
+def retry_after_s(error: BaseException) -> int | None:
+    """Return how long to leave alone what is not available; None for every other failure."""
+    if not isinstance(error, ParleyError) or error.kind is not Kind.UNAVAILABLE:
+        return None
+    told = error.facts.get("retry_after_s")
+    return RETRY_AFTER_S if told is None else max(math.ceil(told), RETRY_AFTER_S)
 
 
 def exception_handlers() -> dict[Any, ExceptionHandler]:

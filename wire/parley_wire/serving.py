@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import logging
 import signal
 import socket
 import sys
 from typing import TYPE_CHECKING, Final, Self
 
 import uvicorn
+
+from parley_wire.showing import plain
+from parley_wire.starting import Starting
+from parley_wire.tls import NO_TLS, Tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +54,7 @@ class Stopping:
 class _Server(uvicorn.Server):
     """A uvicorn server that says when it listens, and ends streams when it stops."""
 
-    def __init__(self, app: ASGIApp, started: Callable[[], object]) -> None:
+    def __init__(self, app: ASGIApp, started: Callable[[], object], tls: Tls) -> None:
         self._stopping = stopping = Stopping()
         self._tell = started
 
@@ -72,6 +78,9 @@ class _Server(uvicorn.Server):
                 timeout_graceful_shutdown=GRACE_S,
             )
         )
+        if tls.serves:
+            self.config.load()
+            self.config.ssl = tls.server_context()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -94,30 +103,48 @@ def serve(
     port: int,
     ready: Callable[[int], None] | None = None,
     name: str = "parley",
+    tls: Tls = NO_TLS,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then finish running requests and the app's lifespan.
 
-    Prints one line, `NAME listening on http://HOST:PORT`, once connections are accepted, then calls
+    Prints one line, `NAME listening on http(s)://HOST:PORT`, once connections are accepted, then calls
     `ready` with the port; port 0 takes a free one. Runs its own event loop; not to be called inside one.
 
     Raises:
-        SystemExit: If the port is taken or the lifespan fails to start (status 3).
+        SystemExit: If the port is taken (status 3) or the lifespan fails to start; one line on stderr
+            says why.
     """
     try:
         listener = _listen(host, port)
     except OSError as exc:
-        sys.stderr.write(f"{name}: cannot listen on {host}:{port}: {exc.strerror or exc}\n")
+        sys.stderr.write(
+            f"{name}: cannot listen on {host}:{port}: {exc.strerror or exc};"
+            " stop what listens there, or choose another port\n"
+        )
         raise SystemExit(3) from exc
     actual = listener.getsockname()[1]
 
     def started() -> None:
+        # What is there now stays. Out of the collector's sight, it is not looked through again and again,
+        # and garbage, which is counted against the rest, does not pile up.
+        gc.collect()
+        gc.freeze()
         shown = f"[{host}]" if ":" in host else host
-        sys.stdout.write(f"{name} listening on http://{shown}:{actual}\n")
+        sys.stdout.write(f"{name} listening on {tls.scheme}://{shown}:{actual}\n")
         sys.stdout.flush()
         if ready is not None:
             ready(actual)
 
-    asyncio.run(_until_told(_Server(app, started), listener))
+    starting = Starting(app)
+    logging.getLogger("uvicorn.error").addFilter(lambda _: starting.failure is None)
+    try:
+        asyncio.run(_until_told(_Server(starting, started, tls), listener))
+    except SystemExit as exc:
+        if starting.failure is None:
+            raise
+        failure = starting.failure
+        sys.stderr.write(f"{name}: {failure.code}: {plain(failure.message)}\n")
+        raise SystemExit(failure.face.exit) from exc
 
 
 async def _until_told(server: _Server, listener: socket.socket) -> None:
@@ -137,11 +164,12 @@ class Background:
         port: 0 takes a free one, already when this is constructed: `url` is known before the start.
     """
 
-    def __init__(self, app: ASGIApp | None = None, *, port: int = 0) -> None:
+    def __init__(self, app: ASGIApp | None = None, *, port: int = 0, tls: Tls = NO_TLS) -> None:
+        self._tls = tls
         self._listener = _listen("127.0.0.1", port)
         self.app = app
         """May be set after construction, for an app that must know its own address."""
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"{tls.scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -150,7 +178,7 @@ class Background:
             self._listener.close()
             raise RuntimeError("there is no app to serve; set `app` first")
         started = asyncio.Event()
-        self._server = _Server(self.app, started.set)
+        self._server = _Server(self.app, started.set, self._tls)
         self._task = asyncio.create_task(_contained(self._server, self._listener))
         waiting = asyncio.create_task(started.wait())
         await asyncio.wait({self._task, waiting}, return_when=asyncio.FIRST_COMPLETED)

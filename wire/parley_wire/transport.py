@@ -64,14 +64,19 @@ class Transport(Protocol):
 
 
 def transport_of(
-    card: Card, http: httpx.AsyncClient, *, token: str | None, max_bytes: int
+    card: Card,
+    http: httpx.AsyncClient,
+    *,
+    token: str | None,
+    max_bytes: int,
+    extensions: frozenset[str] = frozenset(),
 ) -> Transport:
     """Choose the first interface of the card that we speak.
 
     Raises:
         UnsupportedAgentError: If there is none, or the card requires an extension unknown to us.
     """
-    headers = _headers(card, token)
+    headers = _headers(card, token, KNOWN_EXTENSIONS | extensions)
     name = card.name[:80]
     for interface in card.interfaces:
         transport = _over(name, interface, headers, http, max_bytes)
@@ -131,12 +136,12 @@ def _over_grpc(
     )
 
 
-def _headers(card: Card, token: str | None) -> dict[str, str]:
+def _headers(card: Card, token: str | None, known: frozenset[str]) -> dict[str, str]:
     extensions = card.json["capabilities"].get("extensions") or []
     unknown = [
         str(each["uri"])[:200]
         for each in extensions
-        if each.get("required") and each["uri"] not in KNOWN_EXTENSIONS
+        if each.get("required") and each["uri"] not in known
     ]
     if unknown:
         raise UnsupportedAgentError(
@@ -144,7 +149,7 @@ def _headers(card: Card, token: str | None) -> dict[str, str]:
             extensions=unknown,
         )
     headers: dict[str, str] = {}
-    active = [each["uri"] for each in extensions if each["uri"] in KNOWN_EXTENSIONS]
+    active = [each["uri"] for each in extensions if each["uri"] in known]
     if active:
         headers["a2a-extensions"] = ", ".join(active)
     if token:

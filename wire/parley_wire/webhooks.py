@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -24,12 +25,14 @@ from parley_wire.addresses import (
     look_up,
     plain_host,
 )
+from parley_wire.tls import NO_TLS, Tls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 TOLERANCE_S: Final = 300
 _PURPOSE: Final = b"parley webhook v1"
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z_.-]+)(:[0-9]{1,5})?", re.ASCII)
 
 
 class WebhookRefusedError(Exception):
@@ -42,9 +45,13 @@ class Webhooks:
     Args:
         allowed: `host` or `host:port`, inside or without https.
         lookup: How names become addresses; by default as the system does it.
+        tls: Whom the sender of notifications trusts.
     """
 
-    def __init__(self, allowed: Sequence[str] = (), *, lookup: Lookup = look_up) -> None:
+    def __init__(
+        self, allowed: Sequence[str] = (), *, lookup: Lookup = look_up, tls: Tls = NO_TLS
+    ) -> None:
+        self.tls = tls
         self._allowed = frozenset(_spelled(each) for each in allowed if each.strip())
         self._lookup = lookup
 
@@ -95,6 +102,19 @@ class Webhooks:
             if is_inner(address) and not named:
                 return "is an address inside, which the operator has not allowed"
         return ""
+
+
+def named_hosts(text: str) -> tuple[str, ...] | None:
+    """Read what an operator wrote: `public`, HOST or HOST:PORT, with commas; None: nobody is notified.
+
+    Raises:
+        ValueError: With the first word that is none of these.
+    """
+    words = [each.strip() for each in text.split(",") if each.strip()]
+    for word in words:
+        if not _HOST.fullmatch(word):
+            raise ValueError(word)
+    return tuple(each for each in words if each != "public") if words else None
 
 
 def signing_key(fingerprint: bytes) -> bytes:

@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 import httpx
 from parley_cards.errors import ParleyError
+from parley_wire.addresses import is_http_url
+from parley_wire.showing import shown_url
 
 from parley_coordinator.cli import settings
 from parley_coordinator.cli.errors import RefusedError, UnreachableError, UsageError
@@ -17,6 +19,7 @@ from parley_coordinator.governance.access import Role
 from parley_coordinator.governance.accounts import FILE_NAME, read_tokens
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
@@ -31,6 +34,10 @@ LAST_PAUSE_S: Final = 2.0
 FOLLOW_PATIENCE_S: Final = 30.0
 """So long, in pauses, a run is followed that nobody tells anything about."""
 MAX_PAGES: Final = 100
+_STRANGER: Final = (
+    "the coordinator does not know this token;"
+    " use the home that it was started with (--home), or its token in PARLEY_TOKEN"
+)
 _TOKEN = re.compile(r"[!-~]{1,500}")
 
 
@@ -41,16 +48,17 @@ class Coordinator:
     """
 
     def __init__(self, url: str, token: str) -> None:
-        self._url = url.rstrip("/")
+        self._where = shown_url(url)
         try:
             self._http = httpx.Client(
-                base_url=self._url,
+                base_url=url.rstrip("/"),
                 headers={"authorization": f"Bearer {token}", "user-agent": "parley-cli"},
                 timeout=httpx.Timeout(TIMEOUT_S, connect=5),
                 trust_env=False,
+                verify=_trusted(),
             )
         except httpx.InvalidURL as exc:
-            raise UsageError(f"{url!r} is not an http(s) address; see --url") from exc
+            raise UsageError(f"{self._where!r} is not an http(s) address; see --url") from exc
 
     def __enter__(self) -> Self:
         return self
@@ -165,7 +173,7 @@ class Coordinator:
         try:
             return response.json()
         except ValueError as exc:
-            raise UnreachableError(f"what answers at {self._url} is no coordinator") from exc
+            raise UnreachableError(f"what answers at {self._where} is no coordinator") from exc
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         pauses = iter(CONNECT_PAUSES_S)
@@ -185,7 +193,9 @@ class Coordinator:
 
     def _unreachable(self, exc: httpx.TransportError | None) -> UnreachableError:
         why = "" if exc is None else f" ({type(exc).__name__})"
-        return UnreachableError(f"no coordinator answers at {self._url}{why}; start one: parley up")
+        return UnreachableError(
+            f"no coordinator answers at {self._where}{why}; start one: parley up"
+        )
 
 
 def open_coordinator(url: str, home: Path, role: str) -> Coordinator:
@@ -194,8 +204,8 @@ def open_coordinator(url: str, home: Path, role: str) -> Coordinator:
     Raises:
         UsageError: If there is no token.
     """
-    if not url.startswith(("http://", "https://")):
-        raise UsageError(f"{url!r} is not an http(s) address; see --url")
+    if not is_http_url(url):
+        raise UsageError(f"{shown_url(url)!r} is not an http(s) address; see --url")
     given = settings.token()
     if given is not None:
         if not _TOKEN.fullmatch(given):
@@ -216,6 +226,11 @@ def open_coordinator(url: str, home: Path, role: str) -> Coordinator:
     return Coordinator(url, tokens[Role(role)])
 
 
+def _trusted() -> ssl.SSLContext | bool:
+    tls = settings.tls()
+    return tls.client_context() if tls.trusts else True
+
+
 def _path(*segments: str) -> str:
     return "/" + "/".join(quote(segment, safe=":") for segment in segments)
 
@@ -224,14 +239,14 @@ def _refused(response: httpx.Response) -> RefusedError | UnreachableError:
     try:
         problem = response.json()
         return RefusedError(
-            str(problem["detail"]),
+            _STRANGER if response.status_code == 401 else str(problem["detail"]),
             code=str(problem["code"]),
             http_status=response.status_code,
             findings=problem.get("findings", ()),
         )
     except (ValueError, KeyError, TypeError):
         return UnreachableError(
-            f"what answers at {response.url.copy_with(path='/')} is no coordinator"
+            f"what answers at {shown_url(str(response.url.copy_with(path='/')))} is no coordinator"
             f" (HTTP {response.status_code})"
         )
 

@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
+from parley_coordinator.cli.asking import Ask, Home, asking
 from parley_coordinator.cli.errors import UsageError
-from parley_coordinator.cli.settings import DEFAULT_HOME, DEFAULT_URL
-
-if TYPE_CHECKING:
-    from parley_coordinator.cli.client import Coordinator
+from parley_coordinator.cli.settings import DEFAULT_HOME
 
 app = typer.Typer(
     name="parley",
@@ -29,19 +27,8 @@ app = typer.Typer(
 _ID = re.compile(r"[\w.~-]{1,200}", re.ASCII)
 
 
-class Format(StrEnum):
-    TABLE = "table"
-    JSON = "json"
-
-
 StateName = Literal["running", "waiting", "completed", "faulted", "cancelled"]
 
-Home = Annotated[
-    Path, typer.Option(help="Directory with tokens and databases.", envvar="PARLEY_HOME")
-]
-Url = Annotated[str, typer.Option(help="The coordinator to talk to.", envvar="PARLEY_URL")]
-As = Annotated[str, typer.Option("--as", help="Account whose token is sent.", metavar="ROLE")]
-Output = Annotated[Format, typer.Option("--output", "-o", help="What to print.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")]
 
 
@@ -73,15 +60,21 @@ def up(
 ) -> None:
     """Start a mesh on this machine and keep it running until Ctrl-C."""
     from parley_coordinator.cli.mesh import open_mesh
+    from parley_coordinator.cli.settings import grpc_port
     from parley_coordinator.cli.up import run_mesh
 
     mesh = open_mesh(
-        home, port_base=port_base, workflows=workflows, database_url=database_url or None
+        home,
+        port_base=port_base,
+        workflows=workflows,
+        database_url=database_url or None,
+        grpc=grpc_port(),
     )
     run_mesh(mesh)
 
 
 @app.command("run")
+@asking("requester")
 def start_run(
     workflow: Annotated[str, typer.Argument(help="Name of the workflow.")],
     input_file: Annotated[
@@ -97,28 +90,41 @@ def start_run(
     key: Annotated[
         str | None, typer.Option(help="Idempotency key; the same key starts nothing twice.")
     ] = None,
+    deadline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPAN|MOMENT",
+            help="When it is stopped: 30min, 2h, 3d from now, or 2026-05-04T09:30:00Z.",
+        ),
+    ] = None,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LIMIT", help="What agents may use up: calls=12, or 'cost=2.50 EUR'; or both."
+        ),
+    ] = None,
     *,
     wait: Annotated[
         bool, typer.Option("--wait", help="Follow the run until it ends or needs a person.")
     ] = False,
-    output: Output = Format.TABLE,
-    role: As = "requester",
-    home: Home = Path(DEFAULT_HOME),
-    url: Url = DEFAULT_URL,
+    ask: Ask,
 ) -> None:
     """Start a run of a workflow."""
+    from parley_coordinator.cli.limits import limits
     from parley_coordinator.cli.running import read_input, start
 
+    told = limits(deadline, budget or [], now=datetime.now(UTC))
     given = read_input(input_file, fields or [])
-    with _coordinator(url, home, role) as coordinator:
+    with ask.coordinator() as coordinator:
         start(
             coordinator,
             workflow,
             given,
             version=version,
+            limits=told,
             key=key,
             wait=wait,
-            as_json=output is Format.JSON,
+            as_json=ask.as_json,
         )
 
 
@@ -135,6 +141,7 @@ def demo(
 
 
 @app.command()
+@asking("operator")
 def runs(
     run_id: Annotated[
         str | None, typer.Argument(metavar="[RUN]", help="Show this one.", callback=_an_id)
@@ -146,17 +153,14 @@ def runs(
         bool, typer.Option("--stuck", help="Only those that do not get on without somebody.")
     ] = False,
     limit: Limit = 20,
-    output: Output = Format.TABLE,
-    role: As = "operator",
-    home: Home = Path(DEFAULT_HOME),
-    url: Url = DEFAULT_URL,
+    ask: Ask,
 ) -> None:
     """List runs, or show one."""
     from parley_coordinator.cli import listing
 
-    with _coordinator(url, home, role) as coordinator:
+    with ask.coordinator() as coordinator:
         if run_id is not None:
-            listing.show_run(coordinator, run_id, as_json=output is Format.JSON)
+            listing.show_run(coordinator, run_id, as_json=ask.as_json)
         else:
             listing.list_runs(
                 coordinator,
@@ -164,44 +168,41 @@ def runs(
                 state=state,
                 stuck=stuck,
                 limit=limit,
-                as_json=output is Format.JSON,
+                as_json=ask.as_json,
             )
 
 
 @app.command()
+@asking("auditor")
 def why(
     run_id: Annotated[str, typer.Argument(metavar="RUN", callback=_an_id)],
     *,
     every_value: Annotated[
         bool, typer.Option("--all", help="Also what the checks compared that passed.")
     ] = False,
-    output: Output = Format.TABLE,
-    role: As = "auditor",
-    home: Home = Path(DEFAULT_HOME),
-    url: Url = DEFAULT_URL,
+    ask: Ask,
 ) -> None:
     """Explain why a run ended, or stands, as it does."""
     from parley_coordinator.cli.output import console, print_json
     from parley_coordinator.cli.why import print_why
 
-    with _coordinator(url, home, role) as coordinator:
+    with ask.coordinator() as coordinator:
         explained: dict[str, Any] = coordinator.get("v1", "runs", run_id, "why")
-    if output is Format.JSON:
+    if ask.as_json:
         print_json(explained)
     else:
         print_why(explained, console(), every_value=every_value)
 
 
 @app.command()
+@asking("approver")
 def inbox(
     item_id: Annotated[
         str | None, typer.Argument(metavar="[ITEM]", help="Show this one.", callback=_an_id)
     ] = None,
     limit: Limit = 20,
-    output: Output = Format.TABLE,
-    role: As = "approver",
-    home: Home = Path(DEFAULT_HOME),
-    url: Url = DEFAULT_URL,
+    *,
+    ask: Ask,
 ) -> None:
     """List the open questions that this account may see, newest first, or show one.
 
@@ -209,14 +210,15 @@ def inbox(
     """
     from parley_coordinator.cli import deciding
 
-    with _coordinator(url, home, role) as coordinator:
+    with ask.coordinator() as coordinator:
         if item_id is not None:
-            deciding.show_item(coordinator, item_id, as_json=output is Format.JSON)
+            deciding.show_item(coordinator, item_id, as_json=ask.as_json)
         else:
-            deciding.list_items(coordinator, limit=limit, as_json=output is Format.JSON)
+            deciding.list_items(coordinator, limit=limit, as_json=ask.as_json)
 
 
 @app.command()
+@asking("approver")
 def decide(
     item_id: Annotated[str, typer.Argument(metavar="ITEM", callback=_an_id)],
     outcome: Annotated[str, typer.Argument(help="One of the item's outcomes.")],
@@ -236,17 +238,14 @@ def decide(
     yes: Annotated[
         bool, typer.Option("--yes", help="Decide what is open now, without being asked.")
     ] = False,
-    output: Output = Format.TABLE,
-    role: As = "approver",
-    home: Home = Path(DEFAULT_HOME),
-    url: Url = DEFAULT_URL,
+    ask: Ask,
 ) -> None:
     """Decide an open question; the first decision wins."""
     from parley_coordinator.cli import deciding
 
     values = deciding.read_values(fields or [])
     deciding.check_confirmable(digest=digest, yes=yes)
-    with _coordinator(url, home, role) as coordinator:
+    with ask.coordinator() as coordinator:
         deciding.decide(
             coordinator,
             item_id,
@@ -255,57 +254,55 @@ def decide(
             digest=digest,
             yes=yes,
             values=values,
-            as_json=output is Format.JSON,
+            as_json=ask.as_json,
         )
 
 
 @app.command()
+@asking("operator")
 def agents(
     skill: Annotated[str | None, typer.Option(help="Only those with this skill.")] = None,
     tag: Annotated[str | None, typer.Option(help="Only those with a skill of this tag.")] = None,
-    output: Output = Format.TABLE,
-    role: As = "operator",
-    home: Home = Path(DEFAULT_HOME),
-    url: Url = DEFAULT_URL,
+    *,
+    ask: Ask,
 ) -> None:
     """List the agents of the mesh."""
     from parley_coordinator.cli import listing
 
-    with _coordinator(url, home, role) as coordinator:
-        listing.list_agents(coordinator, skill=skill, tag=tag, as_json=output is Format.JSON)
+    with ask.coordinator() as coordinator:
+        listing.list_agents(coordinator, skill=skill, tag=tag, as_json=ask.as_json)
 
 
 @app.command()
+@asking("operator")
 def schedules(
-    output: Output = Format.TABLE,
-    role: As = "operator",
-    home: Home = Path(DEFAULT_HOME),
-    url: Url = DEFAULT_URL,
+    *,
+    ask: Ask,
 ) -> None:
     """List what starts by itself, when it is due, and why the last start failed."""
     from parley_coordinator.cli import listing
 
-    with _coordinator(url, home, role) as coordinator:
-        listing.list_schedules(coordinator, as_json=output is Format.JSON)
+    with ask.coordinator() as coordinator:
+        listing.list_schedules(coordinator, as_json=ask.as_json)
 
 
 @app.command()
+@asking("operator")
 def cancel(
     run_id: Annotated[str, typer.Argument(metavar="RUN", callback=_an_id)],
     reason: Annotated[str, typer.Option(help="Kept with the run.")] = "",
-    output: Output = Format.TABLE,
-    role: As = "operator",
-    home: Home = Path(DEFAULT_HOME),
-    url: Url = DEFAULT_URL,
+    *,
+    ask: Ask,
 ) -> None:
     """Cancel a run."""
     from parley_coordinator.cli import listing
 
-    with _coordinator(url, home, role) as coordinator:
-        listing.cancel_run(coordinator, run_id, reason=reason, as_json=output is Format.JSON)
+    with ask.coordinator() as coordinator:
+        listing.cancel_run(coordinator, run_id, reason=reason, as_json=ask.as_json)
 
 
 @app.command()
+@asking("operator")
 def repair(
     run_id: Annotated[str, typer.Argument(metavar="RUN", callback=_an_id)],
     reason: Annotated[str, typer.Option(help="Why; kept with both runs.")],
@@ -331,10 +328,7 @@ def repair(
     again: Annotated[
         bool, typer.Option("--again", help="Repeat also what had an effect, or may have had one.")
     ] = False,
-    output: Output = Format.TABLE,
-    role: As = "operator",
-    home: Home = Path(DEFAULT_HOME),
-    url: Url = DEFAULT_URL,
+    ask: Ask,
 ) -> None:
     """Have a new run go on for one that faulted or was cancelled; what was done is not repeated."""
     from parley_coordinator.cli import repairing
@@ -348,11 +342,5 @@ def repair(
         output=output_file,
         given=input_file,
     )
-    with _coordinator(url, home, role) as coordinator:
-        repairing.repair(coordinator, run_id, body, as_json=output is Format.JSON)
-
-
-def _coordinator(url: str, home: Path, role: str) -> Coordinator:
-    from parley_coordinator.cli.client import open_coordinator
-
-    return open_coordinator(url, home, role)
+    with ask.coordinator() as coordinator:
+        repairing.repair(coordinator, run_id, body, as_json=ask.as_json)

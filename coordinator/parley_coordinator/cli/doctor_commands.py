@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from parley_coordinator.cli.commands import Format, Home, Output
+from parley_coordinator.cli.asking import Format, Home, Output
 from parley_coordinator.cli.settings import DEFAULT_HOME
 from parley_coordinator.cli.torture_commands import app
 

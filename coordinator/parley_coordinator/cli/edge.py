@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 
 from parley_cards.errors import ParleyError
 
-from parley_coordinator.cli.doctor_commands import app
+from parley_coordinator.cli.card_commands import app
 from parley_coordinator.cli.errors import CommandError
 
 _PIPE_CLOSED: Final = 141

@@ -147,7 +147,7 @@ def list_agents(
             "\n".join(f"{each['id']}:{each['version']}" for each in agent["skills"])
         ),
         "Lease until": lambda agent: text(f"{moment(agent['leaseUntil']):%H:%M:%S}"),
-        "Address": lambda agent: text(agent["url"]),
+        "Address": _address,
     }
     if narrow():
         del cells["Version"], cells["Lease until"], cells["Calls"]
@@ -164,6 +164,16 @@ def _health(agent: dict[str, Any]) -> Text:
     breaker = str(agent["load"]["breaker"])
     if breaker != "closed":
         shown.append(f" (breaker {clean(breaker)})", "red")
+    return shown
+
+
+def _address(agent: dict[str, Any]) -> Text:
+    """Return where it is, and who has signed its card, if anybody has."""
+    shown = text(agent["url"])
+    if agent["signed"] == "verified":
+        shown.append(f"\nsigned by {clean(agent['signedBy'])}", "green")
+    elif agent["signed"] == "unverified":
+        shown.append("\nsigned, unverified", "yellow")
     return shown
 
 

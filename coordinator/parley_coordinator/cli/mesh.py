@@ -32,6 +32,7 @@ _OFFSETS: Final = {
     "matching": 12,
     "posting": 13,
 }
+_OVER_GRPC: Final = ("coordinator", *AGENTS)
 _LOOPBACK: Final = "127.0.0.1"
 _TOKEN_FILE: Final = "mesh-token"  # noqa: S105 - a file's name
 _LOCK_FILE: Final = "up.lock"
@@ -55,6 +56,8 @@ class Mesh:
     """Least duration of each agent's step; for demonstrations and drills."""
     database_url: str | None = None
     """Of the coordinator; None: a file in the home."""
+    grpc_base: int | None = None
+    """Like `port_base`, for A2A over gRPC; None: it is not offered."""
 
     @property
     def policy(self) -> Path:
@@ -66,6 +69,13 @@ class Mesh:
 
     def port(self, name: str) -> int:
         return self.port_base + _OFFSETS[name]
+
+    def ports(self) -> dict[str, int]:
+        """Return every port, by what it is for."""
+        ports = {name: self.port(name) for name in _OFFSETS}
+        if self.grpc_base is None:
+            return ports
+        return ports | {f"gRPC of {name}": self.grpc_base + _OFFSETS[name] for name in _OVER_GRPC}
 
     def children(self, environ: Mapping[str, str] | None = None) -> list[Child]:
         """Return the processes; the coordinator last, because it needs the others."""
@@ -85,13 +95,18 @@ class Mesh:
         # A password on a command line is seen by everybody on the machine.
         database = {"PARLEY_DATABASE_URL": self.database_url} if self.database_url else {}
 
+        def own(name: str) -> dict[str, str]:
+            port = self.ports().get(f"gRPC of {name}")
+            grpc = {} if port is None else {"PARLEY_GRPC_PORT": str(port)}
+            return env | grpc | (database if name == "coordinator" else {})
+
         def child(name: str, module: str, *words: str, after: tuple[str, ...] = ()) -> Child:
             where = ("--port", str(self.port(name)), "--home", str(self.home))
             return Child(
                 name=name,
                 argv=(sys.executable, "-m", module, *words, *where),
                 url=self.url(name),
-                env=env | (database if name == "coordinator" else {}),
+                env=own(name),
                 after=after,
             )
 
@@ -159,16 +174,16 @@ class Mesh:
         Raises:
             MeshError: Naming the port and what it is for.
         """
-        for name in _OFFSETS:
+        for name, port in self.ports().items():
             with socket.socket() as probe:
                 # As servers do it: a port that was in use a moment ago is free.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
-                    probe.bind((_LOOPBACK, self.port(name)))
+                    probe.bind((_LOOPBACK, port))
                 except OSError as exc:
+                    other = "--port-base" if name in _OFFSETS else "another PARLEY_GRPC_PORT"
                     raise MeshError(
-                        f"port {self.port(name)} for {name} is taken;"
-                        " stop what listens there, or use --port-base"
+                        f"port {port} for {name} is taken; stop what listens there, or use {other}"
                     ) from exc
 
 
@@ -180,14 +195,17 @@ def open_mesh(
     seed: Path | None = None,
     pace_s: float = 0.0,
     database_url: str | None = None,
+    grpc: str | None = None,
 ) -> Mesh:
     """Prepare a mesh in `home`: the directory, readable by its owner only, and the shared token.
 
     Raises:
         UsageError: If there are no workflows, or the ports would be impossible.
     """
-    if not 1024 <= port_base <= 65_535 - max(_OFFSETS.values()):
-        raise UsageError("--port-base must be from 1024 to 65522")
+    highest = 65_535 - max(_OFFSETS.values())
+    if not 1024 <= port_base <= highest:
+        raise UsageError(f"--port-base must be from 1024 to {highest}")
+    grpc_base = None if grpc is None else _grpc_base(grpc, port_base, highest)
     found = workflows or find_workflows()
     home = home.absolute()
     try:
@@ -203,7 +221,22 @@ def open_mesh(
         seed=seed,
         pace_s=pace_s,
         database_url=database_url,
+        grpc_base=grpc_base,
     )
+
+
+def _grpc_base(given: str, port_base: int, highest: int) -> int:
+    base = int(given) if given.isascii() and given.isdigit() and len(given) < 6 else 0
+    if not 1024 <= base <= highest:
+        raise UsageError(f"PARLEY_GRPC_PORT must be from 1024 to {highest}, not {given[:20]!r}")
+    over_http = {port_base + offset for offset in _OFFSETS.values()}
+    if over_http & {base + _OFFSETS[name] for name in _OVER_GRPC}:
+        span = max(_OFFSETS.values()) + 1
+        raise UsageError(
+            f"PARLEY_GRPC_PORT={base} gives a process a port that another one has;"
+            f" take {port_base + span}, or any that is {span} or more from {port_base}"
+        )
+    return base
 
 
 def free_mesh(home: Path, *, seed: Path | None = None, pace_s: float = 0.0) -> Mesh:

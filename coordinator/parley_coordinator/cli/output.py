@@ -7,12 +7,12 @@ change colours or turn the direction of text: those appear as their code.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from parley_wire.showing import plain
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 WIDTH: Final = 100
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
-)
 _STYLES: Final = {
     "running": "cyan",
     "waiting": "yellow",
@@ -52,7 +49,7 @@ def narrow() -> bool:
 
 def clean(value: object) -> str:
     """Return text that a terminal shows and does not obey."""
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", str(value))
+    return plain(str(value))
 
 
 def text(value: object, style: str = "") -> Text:
@@ -66,12 +63,8 @@ def state(value: str) -> Text:
 
 def print_json(value: Any) -> None:
     """Print one JSON value; what a terminal would obey is escaped, so it stays valid JSON."""
-    written = json.dumps(value, indent=2, ensure_ascii=False)
-    escaped = _UNSAFE.sub(
-        lambda found: found.group() if found.group() == "\n" else f"\\u{ord(found.group()):04x}",
-        written,
-    )
-    sys.stdout.write(escaped + "\n")
+    # Its own line breaks stay; in a text, they are escaped already.
+    sys.stdout.write(plain(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Text]], *, empty: str) -> None:

@@ -17,7 +17,7 @@ from parley_coordinator.cli.output import console, moment, print_json, text
 from parley_coordinator.cli.why import place
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from parley_coordinator.cli.client import Coordinator
 
@@ -75,6 +75,7 @@ def start(
     given: Any,
     *,
     version: str | None,
+    limits: Mapping[str, Any],
     key: str | None,
     wait: bool,
     as_json: bool,
@@ -82,6 +83,9 @@ def start(
     """Start a run and print it; with `wait`, once it has ended or needs a person.
 
     Its id is on stderr as soon as it is known: what happens to this command later loses nothing.
+
+    Args:
+        limits: `deadline` and `budget`, as the request has them.
 
     Raises:
         UsageError: If `key` cannot be one.
@@ -91,7 +95,7 @@ def start(
         raise UsageError("--key takes 1 to 200 printable ASCII characters")
     # Sent again after a lost answer, the key makes it the same run.
     headers = {"idempotency-key": f"cli-{uuid4()}" if key is None else key}
-    body = {"workflow": workflow, "input": given, "version": version}
+    body = {"workflow": workflow, "input": given, "version": version, **limits}
     run = coordinator.post("v1", "runs", body=body, headers=headers)
     if wait:
         console(stderr=True).print(

@@ -8,6 +8,9 @@ PARLEY_URL           `http://127.0.0.1:8420`     the coordinator that commands t
 PARLEY_TOKEN         none                        token to send instead of one from `tokens.json`
 PARLEY_DATABASE_URL  a file in the home          where `parley up` has the coordinator keep its runs
 PARLEY_MESH_TOKEN    made, kept in `mesh-token`  what the processes that `parley up` starts share
+PARLEY_GRPC_PORT     none                        gRPC of the coordinator that `parley up` starts; its
+                                                 agents have ports above it
+PARLEY_TLS           none                        folder with the `ca.crt` that commands trust
 ===================  ==========================  ====================================================
 """
 
@@ -19,12 +22,15 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from parley_wire.tls import Tls
+
 DEFAULT_HOME: Final = ".parley"
 DEFAULT_URL: Final = "http://127.0.0.1:8420"
 
 _NOT_INHERITED: Final = frozenset(
     {"PARLEY_HOST", "PARLEY_PORT", "PARLEY_PUBLIC_URL", "PARLEY_REGISTRY_URL"}
-    | {"PARLEY_URL", "PARLEY_TOKEN", "PARLEY_DATABASE_URL"}
+    | {"PARLEY_URL", "PARLEY_TOKEN", "PARLEY_DATABASE_URL", "PARLEY_GRPC_PORT"}
+    | {"PARLEY_TLS"}  # among themselves they talk on loopback, in the clear
 )
 """Of one process; a child of `parley up` is told what it needs of these."""
 
@@ -35,6 +41,17 @@ def token(environ: Mapping[str, str] | None = None) -> str | None:
 
 def mesh_token(environ: Mapping[str, str] | None = None) -> str | None:
     return _environ(environ).get("PARLEY_MESH_TOKEN") or None
+
+
+def grpc_port(environ: Mapping[str, str] | None = None) -> str | None:
+    return _environ(environ).get("PARLEY_GRPC_PORT") or None
+
+
+def tls(environ: Mapping[str, str] | None = None) -> Tls:
+    """Raises: TlsError."""
+    from parley_wire.tls import Tls  # noqa: PLC0415 - see parley_coordinator.cli
+
+    return Tls.of(_environ(environ).get("PARLEY_TLS"))
 
 
 def child_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from parley_coordinator.cli.commands import Format, Output
+from parley_coordinator.cli.asking import Format, Output
 from parley_coordinator.cli.workflow_commands import app
 
 __all__ = ["app"]
@@ -25,7 +25,10 @@ def torture(
     ] = None,
     database_url: Annotated[
         str | None,
-        typer.Option(help="PostgreSQL server for the scenarios that need one; databases are made."),
+        typer.Option(
+            envvar="TORTURE_DATABASE_URL",
+            help="PostgreSQL server for the scenarios that need one; databases are made.",
+        ),
     ] = None,
     markdown: Annotated[
         Path | None, typer.Option(help="Write the table to this file, too.", dir_okay=False)
@@ -49,7 +52,7 @@ def torture(
     torturing.run(
         adapter,
         chosen,
-        database_url=database_url,
+        database_url=database_url or None,
         markdown_file=markdown,
         keep=keep,
         as_json=output is Format.JSON,

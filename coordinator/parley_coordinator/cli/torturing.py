@@ -75,13 +75,21 @@ def run(
     """Play them and print the verdicts.
 
     Raises:
+        UsageError: If a file or folder cannot be written.
         ScenariosFailedError: If not all went as expected.
         AdapterError: If the adapter does not come up.
     """
+    argv = argv_of(adapter)
+    if database_url is not None and not database_url.startswith(("postgresql://", "postgres://")):
+        # Not repeated: there may be a password in it.
+        raise UsageError("--database-url must be postgresql://USER@HOST/NAME")
+    if markdown_file is not None and not markdown_file.absolute().parent.is_dir():
+        raise UsageError(f"cannot write {markdown_file}: there is no such folder; see --markdown")
     # The agents of the kit break off answers on purpose; their server would log each as a defect.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     told = console(stderr=True)
-    told.print(text(f"{len(scenarios)} scenarios against {adapter}"))
+    count = "1 scenario" if len(scenarios) == 1 else f"{len(scenarios)} scenarios"
+    told.print(text(f"{count} against {adapter}"))
 
     def tell(verdict: Verdict) -> None:
         line = f"{verdict.result:5} {verdict.scenario} ({verdict.seconds:.0f} s)"
@@ -89,13 +97,14 @@ def run(
 
     with _folder(keep) as folder:
         report = asyncio.run(
-            torture(
-                argv_of(adapter), scenarios, folder=folder, database_url=database_url, tell=tell
-            )
+            torture(argv, scenarios, folder=folder, database_url=database_url, tell=tell)
         )
-    if markdown_file is not None:
-        markdown_file.write_text(markdown(report, SCENARIOS), encoding="utf-8")
     _print(report, as_json=as_json)
+    if markdown_file is not None:
+        try:
+            markdown_file.write_text(markdown(report, SCENARIOS), encoding="utf-8")
+        except OSError as exc:
+            raise UsageError(f"cannot write {markdown_file}: {exc.strerror}") from exc
     if not report.good:
         raise ScenariosFailedError(report.summary())
     told.print(text(report.summary(), "green"))
@@ -121,7 +130,10 @@ def _print(report: Report, *, as_json: bool) -> None:
 @contextlib.contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
     if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
+        try:
+            keep.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise UsageError(f"cannot use {keep}: {exc.strerror}; see --keep") from exc
         yield keep.absolute()
         return
     with tempfile.TemporaryDirectory(prefix="parley-torture-", ignore_cleanup_errors=True) as made:

@@ -151,7 +151,8 @@ def _addresses(mesh: Mesh) -> Table:
     coordinator = mesh.url("coordinator")
     rows = {
         "REST": f"{coordinator}/v1, described at {coordinator}/openapi.json",
-        "A2A": f"{coordinator}/workflows/NAME",
+        "A2A": f"{coordinator}/workflows/NAME"
+        + ("" if mesh.grpc_base is None else f", and gRPC at 127.0.0.1:{mesh.grpc_base}"),
         "tokens": str(mesh.home / FILE_NAME),
         "logs": str(mesh.home / "logs"),
         "workflows": str(mesh.workflows),

@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from parley_coordinator.cli.commands import As, Format, Home, Output, Url, app
+from parley_coordinator.cli.asking import As, Ask, Format, Home, Output, asking
+from parley_coordinator.cli.commands import app
 from parley_coordinator.cli.errors import UsageError
-from parley_coordinator.cli.settings import DEFAULT_HOME, DEFAULT_URL
-
-if TYPE_CHECKING:
-    from parley_coordinator.cli.client import Coordinator
+from parley_coordinator.cli.settings import DEFAULT_HOME
 
 __all__ = ["app"]
 
@@ -133,41 +131,40 @@ def run_cases(
 
 
 @app.command()
+@asking("operator")
 def deploy(
     paths: Paths,
-    output: Output = Format.TABLE,
-    role: As = "operator",
-    home: Home = Path(DEFAULT_HOME),
-    url: Url = DEFAULT_URL,
+    *,
+    ask: Ask,
 ) -> None:
     """Make documents the current versions of their workflows; runs under way stay on theirs."""
     from parley_coordinator.cli import versions
 
-    with _coordinator(url, home, role) as coordinator:
-        versions.deploy(coordinator, paths, as_json=output is Format.JSON)
+    with ask.coordinator() as coordinator:
+        versions.deploy(coordinator, paths, as_json=ask.as_json)
 
 
 @app.command()
+@asking("operator")
 def workflows(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="Show this one.", callback=_a_name)
     ] = None,
-    output: Output = Format.TABLE,
-    role: As = "operator",
-    home: Home = Path(DEFAULT_HOME),
-    url: Url = DEFAULT_URL,
+    *,
+    ask: Ask,
 ) -> None:
     """List the workflows, or the versions of one and who deployed them."""
     from parley_coordinator.cli import versions
 
-    with _coordinator(url, home, role) as coordinator:
+    with ask.coordinator() as coordinator:
         if name is None:
-            versions.list_workflows(coordinator, as_json=output is Format.JSON)
+            versions.list_workflows(coordinator, as_json=ask.as_json)
         else:
-            versions.show_versions(coordinator, name, as_json=output is Format.JSON)
+            versions.show_versions(coordinator, name, as_json=ask.as_json)
 
 
 @app.command()
+@asking("operator")
 def diff(
     name: Name,
     one: Annotated[str, typer.Argument(metavar="VERSION", callback=_a_name)],
@@ -175,35 +172,33 @@ def diff(
         str | None,
         typer.Argument(metavar="[OTHER]", help="Default: the current one.", callback=_a_name),
     ] = None,
-    output: Output = Format.TABLE,
-    role: As = "operator",
-    home: Home = Path(DEFAULT_HOME),
-    url: Url = DEFAULT_URL,
+    *,
+    ask: Ask,
 ) -> None:
     """Show what two versions of a workflow differ in, line by line."""
     from parley_coordinator.cli import versions
 
-    with _coordinator(url, home, role) as coordinator:
-        versions.print_diff(coordinator, name, one, other, as_json=output is Format.JSON)
+    with ask.coordinator() as coordinator:
+        versions.print_diff(coordinator, name, one, other, as_json=ask.as_json)
 
 
 @app.command()
+@asking("operator")
 def deprecate(
     name: Name,
     version: Version,
-    output: Output = Format.TABLE,
-    role: As = "operator",
-    home: Home = Path(DEFAULT_HOME),
-    url: Url = DEFAULT_URL,
+    *,
+    ask: Ask,
 ) -> None:
     """Let no new run start on a version; runs under way go on."""
     from parley_coordinator.cli import versions
 
-    with _coordinator(url, home, role) as coordinator:
-        versions.deprecate(coordinator, name, version, as_json=output is Format.JSON)
+    with ask.coordinator() as coordinator:
+        versions.deprecate(coordinator, name, version, as_json=ask.as_json)
 
 
 @app.command()
+@asking("operator")
 def rollback(
     name: Name,
     version: Annotated[
@@ -214,53 +209,44 @@ def rollback(
             callback=_a_name,
         ),
     ] = None,
-    output: Output = Format.TABLE,
-    role: As = "operator",
-    home: Home = Path(DEFAULT_HOME),
-    url: Url = DEFAULT_URL,
+    *,
+    ask: Ask,
 ) -> None:
     """Make a version current again that was deployed before."""
     from parley_coordinator.cli import versions
 
-    with _coordinator(url, home, role) as coordinator:
-        versions.roll_back(coordinator, name, version, as_json=output is Format.JSON)
+    with ask.coordinator() as coordinator:
+        versions.roll_back(coordinator, name, version, as_json=ask.as_json)
 
 
 @app.command()
+@asking("operator")
 def outline(
     document: Readable,
     version: OfVersion = None,
-    output: Output = Format.TABLE,
-    role: As = "operator",
-    home: Home = Path(DEFAULT_HOME),
-    url: Url = DEFAULT_URL,
+    *,
+    ask: Ask,
 ) -> None:
     """Say in numbered plain language what a workflow does, by whom, and by when."""
     from parley_coordinator.cli import reading
 
-    found = reading.find(document, version, lambda: _coordinator(url, home, role))
-    reading.print_outline(found, as_json=output is Format.JSON)
+    found = reading.find(document, version, ask.coordinator)
+    reading.print_outline(found, as_json=ask.as_json)
 
 
 @app.command()
+@asking("operator", in_formats=False)
 def diagram(
     document: Readable,
     version: OfVersion = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.svg", help="Write it here instead of to stdout.")
     ] = None,
-    role: As = "operator",
-    home: Home = Path(DEFAULT_HOME),
-    url: Url = DEFAULT_URL,
+    *,
+    ask: Ask,
 ) -> None:
     """Draw a workflow as SVG."""
     from parley_coordinator.cli import reading
 
-    found = reading.find(document, version, lambda: _coordinator(url, home, role))
+    found = reading.find(document, version, ask.coordinator)
     reading.print_diagram(found, out)
-
-
-def _coordinator(url: str, home: Path, role: str) -> Coordinator:
-    from parley_coordinator.cli.client import open_coordinator
-
-    return open_coordinator(url, home, role)

@@ -7,9 +7,10 @@ import itertools
 from typing import TYPE_CHECKING, Final
 
 from parley_cards.errors import ParleyError
-from parley_wire.agent_errors import AgentRefusedError
+from parley_wire.agent_errors import AgentAuthError, AgentRefusedError
 
 from parley_coordinator.delegation import intents, results
+from parley_coordinator.model import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,24 +25,27 @@ if TYPE_CHECKING:
 
 CANCEL_S: Final = 10.0
 """So long is an agent asked to cancel a task before that is given up."""
+_ENDED: Final = frozenset(results.state_name(state) for state in results.TERMINAL)
 LOOKS_S: Final = (0.1, 0.2, 0.5, 1.0)
 """Pauses between two looks at a task that was to be cancelled and works on; the last one repeats."""
 
 
 async def cancel(
     routing: Routing, connect: Callable[[Card], AgentClient], log: RunLog, place: Place
-) -> str:
-    """Cancel the task at a place; return its state, or in words why nobody knows it."""
+) -> Stopped:
+    """Cancel the task at a place."""
     known = intents.of(log, place)
     intended = known.newest
     if intended is None:
-        return "nothing was sent"
+        return Stopped("nothing was sent", settled=True)
     if "agent" not in intended.body:
         more = "; its task may be running" if intended.body["traceable"] else ""
-        return f"what {intended.body['who']} was asked cannot be called back{more}"
+        outcome = f"what {intended.body['who']} was asked cannot be called back{more}"
+        return Stopped(outcome, settled=True)
     if known.nothing_begun:
-        return f"{intended.body['agent']['name']} had not begun it"
-    return await _call_back(routing, connect, intended, log.task_at(place))
+        return Stopped(f"{intended.body['agent']['name']} had not begun it", settled=True)
+    outcome = await _call_back(routing, connect, intended, log.task_at(place))
+    return Stopped(outcome, settled=outcome in _ENDED)
 
 
 async def _call_back(
@@ -77,7 +81,10 @@ async def _call_back(
 
 
 async def _found(client: AgentClient, context: str) -> str | None:
-    tasks = await client.list_tasks(context)
+    try:
+        tasks = await client.list_tasks(context)
+    except (AgentRefusedError, AgentAuthError):
+        return None  # it cannot list, or not for us
     return next((task.id for task in tasks if task.context_id == context), None)
 
 

@@ -46,10 +46,13 @@ class AgentCatalog:
         return hash(self._digests)
 
 
-async def read_catalog(routing: Routing) -> AgentCatalog:
+async def read_catalog(routing: Routing, *, fresh: bool = False) -> AgentCatalog:
     """Read the cards of all agents that the registry knows, alive or not.
+
+    Args:
+        fresh: Ask the registry now, whatever is remembered.
 
     Raises:
         ParleyError: If the registry cannot be asked.
     """
-    return AgentCatalog([await routing.card(agent) for agent in await routing.agents()])
+    return AgentCatalog([await routing.card(agent) for agent in await routing.agents(fresh=fresh)])

@@ -19,11 +19,12 @@ from parley_coordinator.delegation import results
 from parley_coordinator.delegation.folding import Folded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from parley_cards.card import Card
     from parley_wire.client import Event
 
+    from parley_coordinator.delegation.departed import Departing
     from parley_coordinator.delegation.guarded import GuardedClient
     from parley_coordinator.model import Place
     from parley_coordinator.store.log import RunLog
@@ -62,6 +63,7 @@ class Conversation:
         context: str,
         past: int,
         silence_s: float,
+        departing: Departing,
     ) -> None:
         self.context = context
         self.heard = 0
@@ -73,6 +75,7 @@ class Conversation:
         self._log = log
         self._place = place
         self._streams = card.streaming
+        self._departing = departing
 
     @property
     def task(self) -> str | None:
@@ -86,9 +89,11 @@ class Conversation:
             SilentError: It works on, and says nothing.
         """
         if self._card.streaming:
-            last = await self._absorb(self._client.send_streaming(message, idle_timeout_s=IDLE_S))
+            stream = self._client.send_streaming(message, idle_timeout_s=IDLE_S)
+            last = await self._absorb(self._leaving(stream))
         else:
-            last = await self._client.send(message)
+            sent = self._client.send(message)
+            last = await self._departing.first_word(sent, self._note_late)
             self.heard += 1
             if isinstance(last, Task):
                 self._note(self._checked(last))
@@ -179,6 +184,29 @@ class Conversation:
             return None
         return folded.task if folded.exact else await self._read_again(folded)
 
+    async def _leaving(self, stream: AsyncIterator[Event]) -> AsyncGenerator[Event]:
+        """Yield what comes of a message; its first word is waited for even if nobody does."""
+        source = cast("AsyncGenerator[Event]", stream)
+
+        async def late(word: Event | None) -> None:
+            await source.aclose()
+            if word is not None:
+                await self._note_late(word)
+
+        word = await self._departing.first_word(_first(source), late)
+        async with aclosing(source):
+            if word is None:
+                return
+            yield word
+            async for event in source:
+                yield event
+
+    async def _note_late(self, word: Event) -> None:
+        if not isinstance(word, Task) or word.context_id != self.context:
+            return
+        if await self._log.note_late(self._place, word.id, word.context_id):
+            self._departing.left()
+
     async def _next(self, stream: Any, folded: Folded | None) -> Event | None:
         """Return the next event; None at the end.
 
@@ -230,6 +258,10 @@ class Conversation:
     def _note(self, task: Task) -> None:
         # Not awaited: the row is in order before whatever is observed next, in the same commit.
         self._log.note_task(self._place, task.id, task.context_id, past=self._past)
+
+
+async def _first(stream: AsyncGenerator[Event]) -> Event | None:
+    return await anext(stream, None)
 
 
 def _settled(task: Task) -> bool:

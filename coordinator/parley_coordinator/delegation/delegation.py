@@ -22,16 +22,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from a2a.types import Message, Task
 
-from parley_coordinator.delegation import intents
+from parley_coordinator.delegation import calling_back, intents
 from parley_coordinator.delegation.cancelling import cancel
 from parley_coordinator.delegation.concluding import conclude
 from parley_coordinator.delegation.conversation import Conversation
+from parley_coordinator.delegation.departed import SEND_S, Departed, Departing
 from parley_coordinator.delegation.exchange import Exchange, unreachable
 from parley_coordinator.delegation.guarded import GuardedClient
 from parley_coordinator.delegation.outcomes import Answer, Asked, Declined, Result, Working
@@ -45,11 +46,9 @@ if TYPE_CHECKING:
     from parley_cards.card import Card
     from parley_wire.client import AgentClient
 
-    from parley_coordinator.delegation.gates import Gates
     from parley_coordinator.delegation.pushing import Webhooks
     from parley_coordinator.delegation.routing import Routing
-    from parley_coordinator.delegation.terms import Terms
-    from parley_coordinator.model import Place
+    from parley_coordinator.model import Place, Stopped
     from parley_coordinator.store.log import RunLog
     from parley_coordinator.workflow.effects import Call
 
@@ -68,6 +67,7 @@ class _Under:
     waits_for: str = ""
     placed: Placed | None = None
     exchange: Exchange | None = None
+    departing: Departing = field(init=False)
 
     def heard(self, agent: str, waits_for: str) -> None:
         self.agent, self.waits_for = agent, waits_for
@@ -78,29 +78,32 @@ class Delegation:
 
     Args:
         connect: A client for the agent with this card; clients share one connection pool.
-        terms: Of what is passed on.
+        placing: Finds the agent of each step.
         webhooks: Where agents tell that a task goes on.
         patience: How long one advance keeps a step in memory before the run parks.
         draw: Random numbers from 0 to 1, evenly distributed.
+        left: Called when a task has come to light that nobody waits for: its end is owed now.
     """
 
     def __init__(
         self,
         routing: Routing,
-        gates: Gates,
         connect: Callable[[Card], AgentClient],
         *,
-        terms: Terms,
+        placing: Placing,
         webhooks: Webhooks,
         patience: timedelta,
         draw: Callable[[], float],
+        left: Callable[[], None],
     ) -> None:
         self._routing = routing
         self._connect = connect
-        self._placing = Placing(routing, gates, connect, terms)
+        self._departed = Departed()
+        self._placing = placing
         self._webhooks = webhooks
         self._patience = patience
         self._draw = draw
+        self._left = left
 
     async def perform(
         self, call: Call, log: RunLog, answer: Answer | None = None, *, resend: int = 0
@@ -114,14 +117,21 @@ class Delegation:
         Raises:
             WorkflowError: The call has failed for good; the caller journals it.
         """
-        left = self._patience
+        latest = timedelta(seconds=SEND_S)
         if call.deadline is not None:
-            left = min(left, call.deadline - log.now())
-            if left <= timedelta(0):
+            latest = call.deadline - log.now()
+            if latest <= timedelta(0):
                 raise await self._overdue(call, log)
+        left = min(self._patience, latest)
         under = _Under()
         try:
-            async with asyncio.timeout(left.total_seconds()):
+            async with asyncio.timeout(left.total_seconds()) as timeout:
+                under.departing = Departing(
+                    self._departed,
+                    timeout,
+                    latest_s=min(latest.total_seconds(), SEND_S),
+                    left=self._left,
+                )
                 return await self._carry(call, log, answer, resend, under)
         except TimeoutError:
             await log.flush()
@@ -129,9 +139,24 @@ class Delegation:
                 raise await self._overdue(call, log) from None
         return await self._out_of_patience(call, log, under)
 
-    async def cancel(self, log: RunLog, place: Place) -> str:
-        """Cancel the task at a place, best effort; returns what came of it, in words."""
+    async def cancel(self, log: RunLog, place: Place) -> Stopped:
+        """Cancel the task at a place, best effort."""
         return await cancel(self._routing, self._connect, log, place)
+
+    async def give_up(self, log: RunLog, place: Place) -> str:
+        """Cancel the task of a step that is about to fail, now or as soon as that works.
+
+        Returns:
+            What came of it now, in words.
+        """
+        stopped = await self.cancel(log, place)
+        if not stopped.settled:
+            log.owe(place, log.now() + timedelta(seconds=calling_back.pause_s(0, self._draw)))
+        return stopped.outcome
+
+    async def aclose(self) -> None:
+        """Wait no more for what has left."""
+        await self._departed.aclose()
 
     async def _carry(
         self, call: Call, log: RunLog, answer: Answer | None, resend: int, under: _Under
@@ -145,9 +170,9 @@ class Delegation:
             under.placed = placed
             try:
                 if anew:
-                    ruled = {"past": len(log.tasks_at(call.place))}
+                    ruled = intents.ruling(log, call)
                     await log.append(call.place, f"resent.{resend}", ruled, exclusive=True)
-                under.exchange = self._exchange(call, log, placed)
+                under.exchange = self._exchange(call, log, placed, under.departing)
                 reply = await under.exchange.carry_on(answer, first=placed.first, anew=anew)
             finally:
                 placed.leave()
@@ -164,16 +189,17 @@ class Delegation:
                 return result
             return reply
 
-    def _exchange(self, call: Call, log: RunLog, placed: Placed) -> Exchange:
+    def _exchange(self, call: Call, log: RunLog, placed: Placed, departing: Departing) -> Exchange:
         card = placed.choice.card
         talk = Conversation(
             client=GuardedClient(placed.client, placed.gate.breaker, now=log.now),
             card=card,
             log=log,
             place=call.place,
-            context=intents.message_id(log.run_id, call.place, "context"),
+            context=intents.ids_at(log, call.place).context,
             past=intents.past(log, call.place),
             silence_s=min(LONGEST_SILENCE_S, self._patience.total_seconds() * 0.75),
+            departing=departing,
         )
         return Exchange(
             call,
@@ -238,7 +264,7 @@ class Delegation:
         if known.newest is None:
             return _timeout(call, "before anything was sent")
         name = known.newest.body["agent"]["name"]
-        outcome = await self.cancel(log, call.place)
+        outcome = await self.give_up(log, call.place)
         return _timeout(call, f"{name} had not finished; its task: {outcome}")
 
 

@@ -149,7 +149,7 @@ class Exchange:
 
     async def _relayed(self, task: Task, answer: Answer) -> dict[str, Any]:
         place = self._call.place
-        key = intents.message_id(self._log.run_id, place, f"answer-{answer.ordinal}")
+        key = intents.ids_at(self._log, place).answer(answer.ordinal)
         body = {"message": key, "to": answer.to}
         await self._log.append(place, f"relayed.{answer.ordinal}", body, exclusive=True)
         return results.answer_message(
@@ -229,17 +229,17 @@ class Exchange:
         return intents.uncertain(self._log, self._call.place, self._choice, why)
 
     def _opening(self) -> dict[str, Any]:
-        intended = intents.of(self._log, self._call.place).newest
-        known = intended is not None and self._choice.card.declares(DELEGATION)
+        place = self._call.place
+        known = self._choice.card.declares(DELEGATION)
         return results.delegation_message(
-            message_id=intents.message_id(self._log.run_id, self._call.place),
+            message_id=intents.ids_at(self._log, place).message,
             context_id=self._talk.context,
             arguments=self._call.arguments,
             skill=self._call.function,
             version=self._call.version,
             run_id=self._log.run_id,
-            place=self._call.place,
-            contract=intended.body.get("contract", {}) if known and intended is not None else {},
+            place=place,
+            contract=intents.contract(self._log, place) if known else {},
         )
 
 

@@ -5,6 +5,7 @@ In memory: another coordinator, or this one after a restart, finds out for itsel
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from parley_cards.card import Card
 
 CONCURRENCY: Final = 64
+KEPT: Final = 1024
 
 
 class AgentRestingError(AgentError):
@@ -32,8 +34,22 @@ class AgentRestingError(AgentError):
     disposition: ClassVar[Disposition] = "retry"
 
     def __init__(self, name: str, wait_s: float) -> None:
-        super().__init__(f"{name} is left alone for {wait_s:.0f} s after failures in a row")
+        super().__init__(
+            f"{name} is left alone for {wait_s:.0f} s after failures in a row",
+            retry_after_s=math.ceil(wait_s),
+        )
         self.retry_after_s = wait_s
+
+
+class AgentCrowdedError(AgentError):
+    """Nothing was sent: as many calls are under way as the agent takes at once."""
+
+    code: ClassVar[str] = "agent_crowded"
+    kind: ClassVar[Kind] = Kind.UNAVAILABLE
+    disposition: ClassVar[Disposition] = "retry"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} has as much to do as it takes at once; try again in a moment")
 
 
 @dataclass(slots=True)
@@ -42,6 +58,11 @@ class Gate:
 
     slots: Turnstile
     breaker: Breaker = field(default_factory=Breaker)
+
+    def is_idle(self, now: datetime) -> bool:
+        """Whether a new one would be the same."""
+        busy = self.slots.inside or self.slots.waiting
+        return not busy and self.breaker.state(now) is State.CLOSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +89,12 @@ class Gates:
 
     def of(self, card: Card) -> Gate:
         """Return the gate of an agent, with the limit that its card asks for."""
-        gate = self._named(card.name)
-        gate.slots.limit = card.concurrency or self._limit
+        return self.at(card.name, card.concurrency)
+
+    def at(self, name: str, concurrency: int | None) -> Gate:
+        """Return the gate of whoever has this name, or address, with the limit that it asks for."""
+        gate = self._named(name)
+        gate.slots.limit = concurrency or self._limit
         return gate
 
     def load(self, name: str) -> Load:
@@ -86,6 +111,15 @@ class Gates:
         return self._named(name).breaker.wait_s(self._now())
 
     def _named(self, name: str) -> Gate:
-        if name not in self._gates:
-            self._gates[name] = Gate(Turnstile(self._limit))
-        return self._gates[name]
+        gate = self._gates.pop(name, None)
+        if gate is None:
+            gate = Gate(Turnstile(self._limit))
+            self._forget()
+        self._gates[name] = gate  # the last used one is the last one
+        return gate
+
+    def _forget(self) -> None:
+        """Drop the gates that were used least lately, and of which there is nothing to remember."""
+        idle = [name for name, gate in self._gates.items() if gate.is_idle(self._now())]
+        for name in idle[: max(len(self._gates) - KEPT, 0)]:
+            del self._gates[name]

@@ -30,7 +30,7 @@ LOOK_S: Final = 15.0
 
 
 class GuardedClient:
-    """`AgentClient`, as far as a delegation needs it."""
+    """`AgentClient`, as far as steps and `call: a2a` need it."""
 
     def __init__(
         self, client: AgentClient, breaker: Breaker, *, now: Callable[[], datetime]
@@ -57,6 +57,15 @@ class GuardedClient:
         return self._streamed(
             lambda: self._client.subscribe(task_id, idle_timeout_s=idle_timeout_s)
         )
+
+    async def call(self, method: str, params: dict[str, Any]) -> Any:
+        with self._counted() as counted:
+            result = await self._client.call(method, params)
+            counted()
+        return result
+
+    def stream(self, method: str, params: dict[str, Any]) -> AsyncIterator[Event]:
+        return self._streamed(lambda: self._client.stream(method, params))
 
     async def get_task(self, task_id: str) -> Task:
         return await self._looked(lambda: self._client.get_task(task_id))

@@ -7,14 +7,16 @@ another one. The newest intent is the one that counts; where it is declined, not
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import NAMESPACE_URL, uuid5
 
+from parley_cards.delegation import written
+
+from parley_coordinator.delegation import ids
 from parley_coordinator.delegation.outcomes import Uncertain
 from parley_coordinator.delegation.retrying import Tries
+from parley_coordinator.delegation.terms import of_run
 
 if TYPE_CHECKING:
     from parley_coordinator.delegation.outcomes import Declined
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from parley_coordinator.model import Entry, Place
     from parley_coordinator.store.log import RunLog
     from parley_coordinator.workflow.effects import Call
-
-NAMESPACE = uuid5(NAMESPACE_URL, "urn:parley:delegation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +65,66 @@ def of(log: RunLog, place: Place) -> Intents:
 
 def past(log: RunLog, place: Place) -> int:
     """Return how many tasks were known when a person last had the message sent again: they count no more."""
-    ruled = [
-        (int(entry.kind.partition(".")[2]), int(entry.body.get("past", 0)))
+    return int(_ruled(log, place).get("past", 0))
+
+
+def ruling(log: RunLog, call: Call) -> dict[str, Any]:
+    """Return the row that says that a person has the message sent again: it has new time."""
+    deadline, run = call.deadline, of_run(log).deadline
+    if deadline is not None and run is not None and run > log.now():
+        deadline = min(deadline, run)
+    known = {"past": len(log.tasks_at(call.place))}
+    return known if deadline is None else {**known, "deadline": written(deadline)}
+
+
+def contract(log: RunLog, place: Place) -> dict[str, Any]:
+    """Return the contract of a call as it is sent now, as JSON."""
+    newest = of(log, place).newest
+    found: dict[str, Any] = {} if newest is None else newest.body.get("contract", {})
+    deadline = _ruled(log, place).get("deadline")
+    return found if deadline is None else {**found, "deadline": deadline}
+
+
+def _ruled(log: RunLog, place: Place) -> dict[str, Any]:
+    """Return the newest row that says that the message is sent again; `{}`: there is none."""
+    found = [
+        (int(entry.kind.partition(".")[2]), entry.body)
         for entry in log.at(place.path)
         if entry.attempt == place.attempt and entry.kind.startswith("resent.")
     ]
-    return max(ruled, default=(0, 0))[1]
+    return max(found, key=lambda each: each[0], default=(0, {}))[1]
 
 
 def kind(number: int) -> str:
     return "intended" if number == 1 else f"intended.{number}"
 
 
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """What the messages of a place are told by; the same whomever they go to."""
+
+    message: str
+    context: str
+
+    @classmethod
+    def new(cls, message: str) -> Ids:
+        return cls(message, ids.derived(message, "context"))
+
+    def answer(self, ordinal: int) -> str:
+        """Return the id of the answer to the Nth question."""
+        return ids.derived(self.message, f"answer-{ordinal}")
+
+
+def ids_at(log: RunLog, place: Place) -> Ids:
+    """Return the ids of a place that is intended: those of its first intent, whichever form they have."""
+    first = log.recall(place, kind(1))
+    if first is None:
+        raise LookupError(f"nothing is intended at {place.path}")
+    return Ids(str(first.body["message"]), str(first.body["context"]))
+
+
 def body(
-    call: Call, log: RunLog, choice: Choice, contract: dict[str, Any], before: Intents
+    call: Call, choice: Choice, contract: dict[str, Any], before: Intents, own: Ids
 ) -> dict[str, Any]:
     """Return the row of an intent.
 
@@ -101,8 +147,8 @@ def body(
         "chosen": choice.why,
         **({"compensates": call.compensates} if call.compensates else {}),
         **({"instead": before.turned_down_by[-1]} if before.declined else {}),
-        "message": message_id(log.run_id, call.place),
-        "context": message_id(log.run_id, call.place, "context"),
+        "message": own.message,
+        "context": own.context,
         "contract": contract,
     }
 
@@ -117,12 +163,6 @@ def refusal(call: Call, choice: Choice, declined: Declined) -> dict[str, Any]:
         "failed": declined.tries.failed,
         "deferred": declined.tries.deferred,
     }
-
-
-@functools.lru_cache(maxsize=1024)
-def message_id(run_id: str, place: Place, suffix: str = "") -> str:
-    """The same place of the same run always sends the same message."""
-    return str(uuid5(NAMESPACE, f"{run_id}|{place.path}|{place.attempt}|{suffix}"))
 
 
 def uncertain(log: RunLog, place: Place, choice: Choice, why: str) -> Uncertain:

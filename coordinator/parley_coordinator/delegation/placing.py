@@ -60,6 +60,7 @@ class Placing:
 
     Args:
         connect: A client for the agent with this card; clients share one connection pool.
+        new_id: Draws ids of messages, see `ids`.
     """
 
     def __init__(
@@ -68,11 +69,14 @@ class Placing:
         gates: Gates,
         connect: Callable[[Card], AgentClient],
         terms: Terms,
+        *,
+        new_id: Callable[[], str],
     ) -> None:
         self._routing = routing
         self._gates = gates
         self._connect = connect
         self._terms = terms
+        self._new_id = new_id
 
     async def place(
         self, call: Call, log: RunLog, heard: Callable[[str, str], None], *, anew: bool = False
@@ -141,11 +145,13 @@ class Placing:
             # Nothing is awaited from here to the row: two branches cannot both get the last call.
             before = known.newest
             if before is None:
-                contract = self._terms.of_call(call, log, choice.card).as_json()
+                own = intents.Ids.new(self._new_id())
+                contract = self._terms.of_call(call, log, choice.card, own.message).as_json()
             else:
+                own = intents.ids_at(log, call.place)
                 contract = before.body.get("contract", {})
                 self._terms.check_agent(contract, choice.card, call.place)
-            body = intents.body(call, log, choice, contract, known)
+            body = intents.body(call, choice, contract, known, own)
             await log.append(call.place, intents.kind(known.number + 1), body, exclusive=True)
         except BaseException:
             gate.slots.leave()

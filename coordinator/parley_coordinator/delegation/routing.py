@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from parley_cards.errors import ParleyError
 from parley_registry.client import UnknownAgentError
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from parley_registry.client import AgentRecord, RegistryClient
 
     from parley_coordinator.delegation.gates import Gates
+
+
+OLDER_CARDS: Final = 64
+"""So many cards are kept that the registry does not list any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +53,6 @@ class Choice:
 class _Known:
     agents: list[AgentRecord]
     read_at: datetime
-    cards: dict[tuple[str, str], Card] = field(default_factory=dict)
 
 
 class Routing:
@@ -73,6 +77,8 @@ class Routing:
         self._now = now
         self._fresh_for = fresh_for
         self._known: _Known | None = None
+        self._reading: asyncio.Task[list[AgentRecord]] | None = None
+        self._cards: dict[tuple[str, str], Card] = {}
         self._schemas: dict[tuple[str, str, str], Schema] = {}
 
     async def agents(self, *, fresh: bool = False) -> list[AgentRecord]:
@@ -82,21 +88,45 @@ class Routing:
             ParleyError: If the registry cannot be asked.
         """
         known = self._known
-        now = self._now()
-        if known is not None and not fresh and now - known.read_at < self._fresh_for:
+        if known is not None and not fresh and self._now() - known.read_at < self._fresh_for:
             return known.agents
+        reading = self._reading
+        if reading is None or fresh:
+            # A crowd comes whenever what is known gets old: one of them asks for all.
+            reading = self._reading = asyncio.create_task(self._read())
+            reading.add_done_callback(self._has_read)
+        return await asyncio.shield(reading)
+
+    async def _read(self) -> list[AgentRecord]:
+        now = self._now()
         agents = sorted(await self._registry.agents(), key=lambda agent: agent.name)
-        self._known = _Known(agents, now, known.cards if known is not None else {})
+        self._known = _Known(agents, now)
+        self._forget(agents)
         return agents
+
+    def _has_read(self, reading: asyncio.Task[list[AgentRecord]]) -> None:
+        if self._reading is reading:
+            self._reading = None
+        if not reading.cancelled():
+            reading.exception()  # for whoever waits, if anybody does
 
     async def card(self, agent: AgentRecord) -> Card:
         return await self._card(agent.name, agent.card_digest)
 
     async def _card(self, name: str, digest: str) -> Card:
-        cards = self._known.cards if self._known is not None else {}
-        if (name, digest) not in cards:
-            cards[name, digest] = await self._registry.card(name, digest=digest)
-        return cards[name, digest]
+        known = self._cards.pop((name, digest), None)
+        card = known or await self._registry.card(name, digest=digest)
+        self._cards[name, digest] = card  # the last used one is the last one
+        return card
+
+    def _forget(self, agents: list[AgentRecord]) -> None:
+        """Keep the cards that the registry lists, and a few others, which steps have begun with."""
+        listed = {(agent.name, agent.card_digest) for agent in agents}
+        older = [key for key in self._cards if key not in listed]
+        for key in older[: max(len(older) - OLDER_CARDS, 0)]:
+            del self._cards[key]
+        digests = {digest for _, digest in self._cards}
+        self._schemas = {key: each for key, each in self._schemas.items() if key[0] in digests}
 
     async def choose(
         self, skill_id: str, version: str, *, declined_by: Collection[str] = ()

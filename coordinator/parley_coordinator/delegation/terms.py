@@ -26,6 +26,7 @@ from parley_cards.delegation import (
 from parley_cards.delegation_json import read_delegation, spent_of
 from parley_cards.extensions import DELEGATION
 
+from parley_coordinator.delegation.ids import derived
 from parley_coordinator.model import Place
 from parley_coordinator.workflow.errors import Standard, WorkflowError
 
@@ -66,10 +67,13 @@ class Terms:
         here = self._here(workflow)
         contract.check_chain(here.name, [here.url], max_depth=self.max_depth)
 
-    def of_call(self, call: Call, log: RunLog, card: Card) -> DelegationContract:
+    def of_call(self, call: Call, log: RunLog, card: Card, message: str) -> DelegationContract:
         """Return the contract of a call of the agent with this card.
 
         What undoes something is not held back by a budget.
+
+        Args:
+            message: The id of its message, which nobody knows yet.
 
         Raises:
             WorkflowError: `configuration`: the agent is above the call, or too many are;
@@ -81,7 +85,7 @@ class Terms:
         with refusing(call.place):
             contract = run.narrowed(
                 by=self._above(log),
-                idempotency_key=key_of(log.run_id, call.place),
+                idempotency_key=derived(message, "effect"),
                 span=span_of(log.run_id, call.place),
                 deadline=call.deadline,
                 spent=_used(run, log),
@@ -91,15 +95,17 @@ class Terms:
         return contract
 
     def of_request(self, request: Request, log: RunLog) -> DelegationContract:
-        """Return the contract of a message by `call: a2a`; without a budget, which would not be the same twice.
+        """Return the contract of a message by `call: a2a`.
 
         Raises:
             WorkflowError: `configuration`: too many are above.
         """
         run = of_run(log)
         deadlines = [each for each in (run.deadline, request.deadline) if each is not None]
+        left = run.budget.less(_used(run, log).plus(Spent(calls=1)))
         contract = DelegationContract(
             deadline=min(deadlines, default=None),
+            budget=NO_BUDGET if request.compensates else left,
             ancestors=(*run.ancestors, self._above(log)),
             traceparent=traceparent(run.trace_id, span_of(log.run_id, request.place)),
             idempotency_key=key_of(log.run_id, request.place),

@@ -21,11 +21,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from parley_coordinator.delegation.delegation import Delegation
+    from parley_coordinator.engine.calling_back import CallingBack
     from parley_coordinator.engine.children import Nursery
     from parley_coordinator.engine.listening import Listening
     from parley_coordinator.model import Entry, Place
-    from parley_coordinator.protocols.open_tasks import OpenTasks
     from parley_coordinator.store.log import RunLog
 
 ABANDONED: Final = (NOTE_WON, NOTE_FORK_FAILED, NOTE_EXPIRED)
@@ -39,15 +38,14 @@ NOBODY_WAITS: Final = "nobody waits for it any more"
 class Stopping:
     """Stops what runs have begun; safe to repeat."""
 
-    def __init__(self, delegation: Delegation, open_tasks: OpenTasks, nursery: Nursery) -> None:
-        self._delegation = delegation
-        self._open_tasks = open_tasks
+    def __init__(self, calling_back: CallingBack, nursery: Nursery) -> None:
+        self._calling_back = calling_back
         self._nursery = nursery
 
     async def stop(self, log: RunLog, begun: Iterable[Entry], reason: str) -> None:
         """Stop what these rows have begun, all at once; what came of each is in a journal.
 
-        What does not answer in time is left as it is, and told again by the next sweep.
+        What does not answer in time is left as it is, and asked again.
 
         Args:
             begun: From `under_way`.
@@ -67,10 +65,7 @@ class Stopping:
         if entry.kind == "child":
             await self._nursery.cancel(entry.body["run"], reason)
             return
-        outcome = await self._open_tasks.cancel(log, entry.place)
-        if outcome is None:
-            outcome = await self._delegation.cancel(log, entry.place)
-        await log.append(entry.place, "cancelled", {"outcome": outcome})
+        await self._calling_back.stop(log, entry.place)
 
 
 class Abandoning:

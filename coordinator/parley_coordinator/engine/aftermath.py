@@ -39,7 +39,8 @@ def aftermath(entries: Sequence[Entry]) -> list[Effect]:
         if entry.kind != "intended" or entry.path in undone or _only_reads(entry.body):
             continue
         place = (entry.path, entry.attempt)
-        ends = {kind: rows.get((*place, kind)) for kind in ("observed", "failed", "cancelled")}
+        ends = {kind: rows.get((*place, kind)) for kind in ("observed", "failed")}
+        ends["cancelled"] = _last(rows, place, "cancelled")
         state, said = _came_of(ends)
         if state is not None and not _nothing_begun(rows, place):
             newest = _newest(rows, place)
@@ -66,14 +67,15 @@ def children(entries: Iterable[Entry]) -> list[str]:
 def _came_of(ends: dict[str, Entry | None]) -> tuple[EffectState | None, str]:
     if ends["observed"] is not None:
         return EffectState.DONE, "done, and stays done"
-    if ends["failed"] is not None:
+    stopped = ends["cancelled"]
+    if ends["failed"] is not None and not (stopped and stopped.seq > ends["failed"].seq):
         body = ends["failed"].body
         error = body["error"]
         told = ": ".join(str(error[key]) for key in ("title", "detail") if error.get(key))
         return (EffectState.UNKNOWN if body.get("sent") else None), told
-    if ends["cancelled"] is not None:
-        outcome = str(ends["cancelled"].body["outcome"])
-        return _STATES.get(outcome, EffectState.RUNNING), outcome
+    if stopped is not None:
+        outcome = str(stopped.body["outcome"])
+        return _STATES.get(outcome, EffectState.RUNNING), stop_told(stopped.body)
     return EffectState.RUNNING, "it has not answered yet; it is asked again"
 
 
@@ -103,15 +105,28 @@ def _nothing_begun(rows: dict[tuple[str, str, str], Entry], place: tuple[str, st
     return (*place, f"declined.{number}") in rows
 
 
+def stop_told(body: dict[str, Any]) -> str:
+    """Say what came of calling something back."""
+    if body.get("givenUp"):
+        return f"could not be stopped: {body['outcome']}"
+    return f"{body['outcome']}; it is asked again" if body.get("again") else str(body["outcome"])
+
+
 def _newest(rows: dict[tuple[str, str, str], Entry], place: tuple[str, str]) -> dict[str, Any]:
-    found, number = rows[*place, "intended"], 2
-    while (again := rows.get((*place, f"intended.{number}"))) is not None:
-        found, number = again, number + 1
-    return found.body
+    found = _last(rows, place, "intended")
+    return {} if found is None else found.body
 
 
 def _task(rows: dict[tuple[str, str, str], Entry], place: tuple[str, str]) -> str:
-    found, number = rows.get((*place, "sent")), 2
-    while (again := rows.get((*place, f"sent.{number}"))) is not None:
-        found, number = again, number + 1
+    found = _last(rows, place, "sent")
     return "" if found is None else str(found.body["task"])
+
+
+def _last(
+    rows: dict[tuple[str, str, str], Entry], place: tuple[str, str], kind: str
+) -> Entry | None:
+    """Return the newest of the rows `kind`, `kind.2` and so on."""
+    found, number = rows.get((*place, kind)), 2
+    while (again := rows.get((*place, f"{kind}.{number}"))) is not None:
+        found, number = again, number + 1
+    return found

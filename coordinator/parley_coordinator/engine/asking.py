@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
+from parley_coordinator.engine.storable import check_storable
 from parley_coordinator.model import ItemState, Wait
 from parley_coordinator.store import items, journal
 from parley_coordinator.workflow.effects import Parked
@@ -29,6 +30,8 @@ class Asking:
         self._database = database
 
     async def ask(self, place: Place, kind: str, item: WorkItem, *, key: str = "") -> Entry:
+        """Raises WorkflowError `validation` if a candidate cannot be stored."""
+        check_storable(item.candidates, "name of a candidate", place.path)
         body = {
             "item": item.id,
             "kind": str(item.kind),

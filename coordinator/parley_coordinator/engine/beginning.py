@@ -30,7 +30,8 @@ def begin(
 
     Args:
         contract: Under which it works.
-        continues: For which run it goes on, and who wants that: `{run, by, reason, act, step}`.
+        continues: For which run it goes on, since when, and who wants that: `{run, since, by, reason, act,
+            step}`.
         message_id: Of the A2A message that asked for it.
     """
     runs.insert(connection, run)

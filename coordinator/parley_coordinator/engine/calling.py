@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 AUTH_POLL: Final = timedelta(seconds=30)
 """An agent in AUTH_REQUIRED may resume by itself (A2A 1.0 section 7.6): look this often."""
 AGAIN: Final = timedelta(hours=1)
-"""What a call that an operator has sent again may take, however late that was."""
+"""What an undo call that an operator has sent again may take."""
 
 C = TypeVar("C", Call, Request)
 
@@ -115,7 +115,19 @@ class Calling:
             if told.resend and call.compensates:
                 current, told = once_more(call, answered, ordinal), _Told()
             elif told.resend:
-                current = replace(call, deadline=_later(call.deadline, answered))
+                current = replace(call, deadline=self._anew(call, answered))
+
+    def _anew(self, call: Call, answered: Entry) -> datetime | None:
+        """Return the deadline of what an operator has sent again: as much time as it had at first."""
+        if call.deadline is None:
+            return None
+        started = self._log.recall(call.place, "time.started")
+        begun = None if started is None else from_text(started.body["at"])
+        if begun is None:
+            intended = intents.of(self._log, call.place).newest
+            begun = call.deadline if intended is None else intended.at
+        again = from_text(answered.body["at"]) + (call.deadline - begun)
+        return max(call.deadline, again)
 
     async def _answered(self, call: Call, asked: Entry, ordinal: int) -> Entry:
         """Return the answer to a question, or wait for it.
@@ -129,7 +141,7 @@ class Calling:
                 place, asked, f"answered.{ordinal}", call.deadline
             )
         except WorkflowError:
-            await self._delegation.cancel(self._log, call.place)
+            await self._delegation.give_up(self._log, call.place)
             raise
         return answered or await self._unanswered(call, asked, ordinal)
 
@@ -179,7 +191,7 @@ class Calling:
             case "incident", "resend":
                 return _Told(resend=ordinal)
             case _, "decline" | "stop":
-                await self._delegation.cancel(self._log, call.place)
+                await self._delegation.give_up(self._log, call.place)
                 raise stopped(call, answered)
             case "auth", _:
                 return _Told()  # authorized out of band: nothing is said in the conversation
@@ -233,14 +245,8 @@ class Calling:
 def once_more(call: C, answered: Entry, ordinal: int) -> C:
     """Return an undo call that an operator has sent again: at a place and with a time of its own."""
     attempt = f"{call.place.attempt}.{ordinal + 1}"
-    deadline = _later(None, answered)
+    deadline = from_text(answered.body["at"]) + AGAIN
     return replace(call, place=replace(call.place, attempt=attempt), deadline=deadline)
-
-
-def _later(deadline: datetime | None, answered: Entry) -> datetime:
-    """Return the deadline of what an operator has sent again: it is not sent in vain."""
-    again = from_text(answered.body["at"]) + AGAIN
-    return again if deadline is None else max(deadline, again)
 
 
 def undo_failed(log: RunLog, call: Call, error: WorkflowError) -> Uncertain:

@@ -179,10 +179,12 @@ def _done_again(aside: Iterable[Entry], idle: Collection[str]) -> list[Place]:
         if entry.kind == "child":
             # That another run failed says nothing about what it had done by then.
             (harmless if entry.body["run"] in idle else busy).add(place)
-        if (entry.kind == "failed" and not entry.body.get("sent")) or (
-            entry.kind == "cancelled" and entry.body.get("outcome") in _NOT_DONE
-        ):
+        if entry.kind == "failed" and not entry.body.get("sent"):
             harmless.add(place)
+        if verb == "cancelled":
+            # The newest one counts: a task may come to light after nothing was found to cancel.
+            done = entry.body.get("outcome") not in _NOT_DONE
+            (harmless.discard if done else harmless.add)(place)
     # All that it was sent to have said that they have begun nothing.
     harmless |= {place for place, count in under_way.items() if place in intended and count == 0}
     return [place for key, place in begun.items() if key in busy or key not in harmless]

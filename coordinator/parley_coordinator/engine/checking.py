@@ -28,6 +28,8 @@ AT_ONCE: Final = 2
 MAX_WAITING: Final = 32
 """Beyond these, who asks is told to come back: a document may have 1 MiB."""
 KEPT: Final = 128
+REFRESH_S: Final = 0.5
+"""No more often is the registry asked anew because a document is not sound."""
 PATIENCE_S: Final = 30.0
 """So long may the expressions of one document take to compile; what is left then is refused."""
 
@@ -39,7 +41,8 @@ class Checks:
     """Turns text into documents, and documents into findings.
 
     Args:
-        catalog: The functions of the admitted agents, as they are now.
+        catalog: The functions of the admitted agents, as they were a moment ago.
+        fresh: The same as they are now; asked before a document is refused. None: `catalog` is fresh.
         jq: Compiles expressions where a hostile one harms nothing; None: in this process.
         people: The subjects that hold each role; None: not known.
     """
@@ -48,10 +51,13 @@ class Checks:
         self,
         catalog: Callable[[], Awaitable[Catalog]],
         *,
+        fresh: Callable[[], Awaitable[Catalog]] | None = None,
         jq: Jq | None = None,
         people: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self._catalog = catalog
+        self._fresh = fresh
+        self._refreshed = float("-inf")
         self._jq = jq
         self._people = people
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -79,7 +85,11 @@ class Checks:
         """
         catalog = await self._catalog()
         async with self._slot():
-            return await self._check(document, source, catalog, deployed)
+            found = await self._check(document, source, catalog, deployed)
+            fresher = await self._fresher(catalog) if found else None
+            if fresher is None:
+                return found
+            return await self._check(document, source, fresher, deployed)
 
     async def apart(self, work: Callable[[], T]) -> T:
         """Do other work on texts of any size where it holds up nobody else.
@@ -114,16 +124,28 @@ class Checks:
         """
         catalog = await self._catalog()
         pairs = frozenset((name, each) for name, known in deployed.items() for each in known)
-        world = (hash(catalog), hash(pairs))
-        if self._sound.get(document.digest) == world:
+        if self._sound.get(document.digest) == (hash(catalog), hash(pairs)):
             return
         found = await self._check(document, document.name, catalog, deployed)
+        fresher = await self._fresher(catalog) if found else None
+        if fresher is not None:
+            catalog = fresher
+            found = await self._check(document, document.name, catalog, deployed)
         if found:
             raise InvalidWorkflowError(
                 f"{document.name} cannot run: {found[0].message}",
                 findings=[finding.as_json() for finding in found],
             )
-        self._sound[document.digest] = world
+        self._sound[document.digest] = (hash(catalog), hash(pairs))
+
+    async def _fresher(self, catalog: Catalog) -> Catalog | None:
+        """Return the agents as they are now, if there are others: one may have joined a moment ago."""
+        now = asyncio.get_running_loop().time()
+        if self._fresh is None or now - self._refreshed < REFRESH_S:
+            return None
+        self._refreshed = now
+        fresh = await self._fresh()
+        return None if fresh == catalog else fresh
 
     async def _check(
         self, document: Document, source: str, catalog: Catalog, deployed: Deployed

@@ -23,6 +23,7 @@ from dbos import error as dbos_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
+    from datetime import datetime
 
     from parley_coordinator.engine.queues import Queue
 
@@ -39,6 +40,7 @@ _AT_ONCE: Final = 256
 """So many segments does the queue run in one process."""
 _RECOVERIES: Final = 1_000_000
 _LIVE: Final = frozenset({"ENQUEUED", "DELAYED"})
+_OVER: Final = ["SUCCESS", "ERROR", "CANCELLED"]
 _LOOKED_UP: Final = 500
 """So many segments in one query: databases bound the number of its parameters."""
 
@@ -141,6 +143,23 @@ class Durable:
             for each in statuses:
                 found[by_id[each.workflow_id]] = _standing(each.status)
         return found
+
+    async def forget(self, before: datetime) -> int:
+        """Remove what was over before a time, the first of them; return how many.
+
+        Nobody asks for it again: a run names the segment that goes on with it, and its journal tells the
+        rest. What is queued, sleeps or runs stays, however old it is.
+        """
+        old = await DBOS.list_workflows_async(
+            status=_OVER,
+            completed_before=before.isoformat(),
+            limit=_LOOKED_UP,
+            load_input=False,
+            load_output=False,
+        )
+        if old:
+            await DBOS.delete_workflows_async([each.workflow_id for each in old])
+        return len(old)
 
     async def recover(self, executors: Sequence[str]) -> None:
         """Put back on the queue what these coordinators were running; they are gone.

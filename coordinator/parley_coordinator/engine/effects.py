@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from parley_coordinator.delegation.delegation import Delegation
     from parley_coordinator.delegation.terms import Terms
     from parley_coordinator.engine.bus import Bus
+    from parley_coordinator.engine.calling_back import CallingBack
     from parley_coordinator.engine.children import Nursery
     from parley_coordinator.model import Run
     from parley_coordinator.protocols.performer import Performer
@@ -49,6 +50,7 @@ class Outside:
     """Everything that the runs of one coordinator reach."""
 
     delegation: Delegation
+    calling_back: CallingBack
     performer: Performer
     secrets: Secrets
     bus: Bus
@@ -69,7 +71,7 @@ class JournalEffects:
         self._calling = Calling(run, log, outside.delegation, self._asking)
         self._children = Children(run, log, outside.nursery, outside.terms)
         self._listening = Listening(run, log, database, outside.bus)
-        stopping = Stopping(outside.delegation, outside.performer.open_tasks, outside.nursery)
+        stopping = Stopping(outside.calling_back, outside.nursery)
         self._abandoning = Abandoning(log, stopping, self._listening)
         self._requests = Requests(
             run, log, outside.performer, self._asking, outside.secrets.values, outside.terms

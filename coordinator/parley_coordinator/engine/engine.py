@@ -13,9 +13,11 @@ from parley_coordinator.delegation.terms import of_run
 from parley_coordinator.engine.abandoning import Stopping, under_way
 from parley_coordinator.engine.claims import Sole
 from parley_coordinator.engine.dispatching import Dispatcher
-from parley_coordinator.engine.durable import Durable, Standing
+from parley_coordinator.engine.durable import Durable
 from parley_coordinator.engine.effects import JournalEffects, Outside
 from parley_coordinator.engine.ending import end
+from parley_coordinator.engine.storable import is_unstorable, unstorable
+from parley_coordinator.engine.sweeping import Means, Sweep
 from parley_coordinator.model import Run, RunState, Wait
 from parley_coordinator.store import events, journal, runs
 from parley_coordinator.store.artifacts import INLINE_BYTES
@@ -34,11 +36,13 @@ if TYPE_CHECKING:
 
     from parley_coordinator.engine.claims import Claims
     from parley_coordinator.model import Entry
-    from parley_coordinator.store.runs import Stored, Unfinished
+    from parley_coordinator.store.runs import Stored
     from parley_coordinator.workflow.expressions import Expressions
 
 logger = logging.getLogger(__name__)
 
+REMEMBERED: Final = timedelta(days=7)
+"""So long are rows of the queue kept that are done; of no use but to who looks into it."""
 FOREVER: Final = timedelta(days=3650)
 """How long a run sleeps that only a person can wake."""
 STOPPING_S: Final = 5.0
@@ -46,8 +50,6 @@ STOPPING_S: Final = 5.0
 LONG_LOG: Final = 500
 """A journal of so many rows is kept in memory while its run waits; of a few runs at a time."""
 MAX_LONG_LOGS: Final = 16
-LATE: Final = timedelta(seconds=5)
-"""By so much may the queue be late with a run that waited for a time."""
 NOT_WAITED_FOR: Final = "the run that waited for it has ended"
 TROUBLE: Final = (1, 2, 5, 10, 30, 60)
 """Seconds until a run is tried again that could not be advanced for a reason of ours."""
@@ -98,7 +100,7 @@ class Engine:
         self._database = database
         self._durable = durable
         self._outside = outside
-        self._stopping = Stopping(outside.delegation, outside.performer.open_tasks, outside.nursery)
+        self._stopping = Stopping(outside.calling_back, outside.nursery)
         self._expressions = expressions
         self._now = now
         self._claims = claims or Sole()
@@ -108,61 +110,28 @@ class Engine:
         self._dispatcher = Dispatcher(self.advance)
         self._trouble: dict[str, int] = {}
         self._watches: dict[str, list[Watch]] = {}
-        self._suspects: set[tuple[str, int]] = set()
+        means = Means(
+            is_here=self._is_here,
+            is_at=self._is_at,
+            take_up=self.take_up,
+            wake=self._wake,
+            go=self._go,
+            try_again=self._try_again,
+        )
+        self._sweep = Sweep(database, durable, means, now=now, claims=self._claims)
 
     async def launch(self) -> None:
         """Start the queue; what a crash has interrupted goes on."""
         await self._durable.launch(self.advance)
-        await self.sweep()
+        await self.sweep(whole=True)
 
-    async def sweep(self) -> int:
-        """Put every unfinished run that no segment will advance back on the queue; return how many.
+    async def sweep(self, *, whole: bool = False) -> int:
+        """Have every unfinished run go on that nothing would advance; return how many.
 
-        A crash between a run's row and the queue leaves such runs, and so does a database that
-        failed twice in a row.
+        Args:
+            whole: Hold all that wait against the queue, not some of them.
         """
-        suspects, self._suspects = self._suspects, set()
-        found = 0
-        before = self._now() - LATE
-        by = self._claims.holder
-        unfinished = await self._database.read(lambda c: runs.unfinished(c, before, by))
-        segments = [(each.id, each.segment) for each in unfinished if not self._is_here(each.id)]
-        standings = await self._durable.standings(segments)
-        for each in unfinished:
-            standing = standings.get((each.id, each.segment))
-            if standing is None or self._is_here(each.id):
-                continue
-            if each.interrupted:
-                self.take_up(each.id, each.segment)
-            elif await self._put_back(each, standing, suspects):
-                logger.warning("run %s was not on its way, it goes on", each.id)
-            else:
-                continue
-            found += 1
-        return found
-
-    async def _put_back(
-        self, run: Unfinished, standing: Standing, suspects: set[tuple[str, int]]
-    ) -> bool:
-        """Let a run go on if the queue will not bring it; False if it will, or may be about to."""
-        segment = (run.id, run.segment)
-        late = standing is Standing.LIVE and run.overdue and not run.has_news
-        if (standing is Standing.RUNNING or late) and segment not in suspects:
-            # It may be just about to begin; one that is found so twice is not.
-            self._suspects.add(segment)
-            return False
-        if standing is Standing.LIVE:
-            if run.has_news or run.overdue:
-                await self._wake(*segment)
-            return run.has_news or run.overdue
-        # Since it was read, it may have parked anew.
-        if not await self._is_at(*segment):
-            return False
-        if standing is Standing.UNKNOWN:
-            await self._go(*segment)
-        else:
-            await self._try_again(*segment)
-        return True
+        return await self._sweep.look(whole=whole)
 
     def take_up(self, run_id: str, segment: int) -> None:
         """Go on with a run that was interrupted; harmless if it is under way."""
@@ -170,11 +139,13 @@ class Engine:
             self._dispatcher.go(run_id, segment)
 
     async def tidy(self) -> None:
-        """Cancel what a crash has left open after a run had ended: tasks at agents, other runs."""
-        for run_id in await self._database.read(runs.ended_with_open_tasks):
-            await self._cancel_tasks(run_id)
+        """Cancel the runs that a crash has left open after the one had ended that waited for them.
+
+        What the queue has done long ago is forgotten, a part of it each time.
+        """
         for run_id in await self._database.read(runs.orphans):
             await self._outside.nursery.cancel(run_id, NOT_WAITED_FOR)
+        await self._durable.forget(self._now() - REMEMBERED)
 
     async def close(self) -> None:
         await self._dispatcher.close()
@@ -185,6 +156,7 @@ class Engine:
             task.cancel("the coordinator stops")
         if under_way:
             await asyncio.wait(under_way)
+        await self._outside.delegation.aclose()
 
     async def start(self, run_id: str) -> None:
         """Let a run begin whose row is durable: that is all that a crash needs."""
@@ -256,6 +228,9 @@ class Engine:
                 raise
         except Exception as exc:
             if isinstance(exc, OvertakenError) and await self._is_final(run_id):
+                return
+            if is_unstorable(exc):
+                await self._fault(run_id)
                 return
             logger.exception("run %s could not be advanced, it is tried again", run_id)
             await self._try_again(run_id, segment)
@@ -363,14 +338,27 @@ class Engine:
         at = self._now()
         log.hand_over()
 
+        owing = bool(log.open_tasks())
+
         def write(connection: Connection) -> bool:
-            end(connection, run, state, body, at)
+            end(connection, run, state, body, at, owing=owing)
             return events.any_undelivered(connection)
 
         announced = await self._database.write(write)
         self.changed(log.run_id, state=True)
         await self._tell_end(run, announced=announced)
         await self._stopping.stop(log, under_way(log), NOT_WAITED_FOR)
+
+    async def _fault(self, run_id: str) -> None:
+        """End a run with something that can never be written down: to try again would be in vain."""
+        stored = await self._database.read(lambda c: runs.get(c, run_id))
+        if stored is None:
+            return
+        error = unstorable("text", "what the run has computed contains the character U+0000", "")
+        body, at = {"error": error.as_json()}, self._now()
+        await self._database.write(lambda c: end(c, stored.run, RunState.FAULTED, body, at))
+        await self._tell_end(stored.run)
+        await self._cancel_tasks(run_id)
 
     async def _tell_end(self, run: Run, *, announced: bool = True) -> None:
         """Let those go on who wait for the end of this run; what they need is written already.

@@ -6,11 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
+from parley_coordinator.engine.beginning import ROOT
 from parley_coordinator.engine.bus import KIND, row_kind
+from parley_coordinator.engine.storable import check_storable
 from parley_coordinator.model import Wait
 from parley_coordinator.store import events, journal
 from parley_coordinator.store.events import LIFECYCLE, Listener, Receipt
-from parley_coordinator.store.tables import to_text
+from parley_coordinator.store.tables import from_text, to_text
 from parley_coordinator.workflow.cloudevents import MAX_BYTES, problems
 from parley_coordinator.workflow.effects import NOTE_EVENTS, Parked, Subscription
 from parley_coordinator.workflow.errors import Standard, WorkflowError
@@ -83,12 +85,13 @@ class Listening:
         if self._log.recall(place, "listening") is not None:
             return
         types = types_of(filters)
+        check_storable(types or (), "type of an event", place.path)
         used = {key for note in self._log.below("", NOTE_EVENTS) for key in note.body["events"]}
-        at = self._log.now()
+        at, since = self._log.now(), self._since()
 
         def listen(connection: Connection) -> None:
             events.listen(connection, listener, types)
-            for event in events.since(connection, self._run.created_at, types):
+            for event in events.since(connection, since, types):
                 if key_of(event) not in used and fits(filters, event):
                     body = {"event": event}
                     journal.append(connection, self._run.id, place, row_kind(event), at, body)
@@ -97,6 +100,12 @@ class Listening:
         await self._log.append(place, "listening", body, also=listen)
         # What came before is in the journal now; the database knows in which order.
         await self._log.refresh()
+
+    def _since(self) -> datetime:
+        """When the run began, or the first one for which it goes on: what that one heard is not lost."""
+        started = self._log.recall(ROOT, "started")
+        since = {} if started is None else started.body.get("continues", {})
+        return from_text(since["since"]) if "since" in since else self._run.created_at
 
     def received(self, place: Place) -> list[dict[str, Any]]:
         """Implement `Effects.received`; the order is that of the journal."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from parley_coordinator.delegation.terms import contract_in
+from parley_cards.delegation import NO_BUDGET
+
+from parley_coordinator.delegation.terms import SPENT, contract_in, used
 from parley_coordinator.engine.beginning import ROOT, begin
 from parley_coordinator.engine.carrying import Carried, carry, last_visit, was_idle
 from parley_coordinator.errors import (
@@ -24,6 +26,7 @@ from parley_coordinator.errors import (
 from parley_coordinator.governance.access import Permission, Principal, require
 from parley_coordinator.model import Nothing, Place, Repair, Run, RunState, is_within
 from parley_coordinator.store import artifacts, journal, runs
+from parley_coordinator.store.tables import to_text
 from parley_coordinator.workflow.checks.sites import Site, sites
 from parley_coordinator.workflow.document import Document
 from parley_coordinator.workflow.effects import NOTE_GIVEN
@@ -230,6 +233,10 @@ class Repairs:
         # Its budget and its chain go on; the time that a caller gave it was for the first try.
         contract = replace(contract_in(entries[0].body, old.id), deadline=None)
         why = {"by": principal.subject, "reason": repair.reason, "act": repair.act}
+        since = entries[0].body.get("continues", {}).get("since") or to_text(old.created_at)
+        carried = {(each.path, each.attempt, each.kind) for each in plan.carried.rows}
+        # What was called stays called, though it is set aside.
+        aside = used(e for e in entries if (e.path, e.attempt, e.kind) not in carried).as_json()
 
         def write(connection: Connection) -> bool:
             if journal.last(connection, old.id) != entries[-1].seq:
@@ -240,10 +247,12 @@ class Repairs:
                 connection,
                 run,
                 contract=contract,
-                continues={**why, "run": old.id, "step": plan.step},
+                continues={**why, "run": old.id, "step": plan.step, "since": since},
             )
             for entry in plan.carried.rows:
                 journal.append(connection, run.id, entry.place, entry.kind, entry.at, entry.body)
+            if aside and contract.budget != NO_BUDGET:
+                journal.append(connection, run.id, ROOT, SPENT, run.created_at, {"spent": aside})
             artifacts.carry_over(connection, old.id, run.id)
             if plan.given is not None:
                 place, given = plan.given

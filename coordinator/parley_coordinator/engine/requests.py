@@ -22,6 +22,9 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from parley_cards.delegation import NO_BUDGET
+from parley_cards.delegation_json import read_delegation
+
 from parley_coordinator.delegation.outcomes import Uncertain
 from parley_coordinator.delegation.terms import is_message
 from parley_coordinator.engine.calling import once_more, ruled_result, stopped
@@ -35,6 +38,8 @@ from parley_coordinator.workflow.errors import Standard, WorkflowError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
+
+    from parley_cards.delegation import DelegationContract
 
     from parley_coordinator.delegation.terms import Terms
     from parley_coordinator.engine.asking import Asking
@@ -152,7 +157,7 @@ class Requests:
         left = BUDGET if resent else self._left(request)
         if left <= timedelta(0):
             raise _late(request, await self._withdraw(request, resent))
-        prepared = await self._prepared(request, left, intended if begun else None)
+        prepared = await self._prepared(request, left, intended if begun else None, resent)
         if isinstance(prepared, Uncertain):
             return prepared
         if intended is None:
@@ -179,18 +184,18 @@ class Requests:
         return result
 
     async def _prepared(
-        self, request: Request, left: timedelta, begun: Entry | None
+        self, request: Request, left: timedelta, begun: Entry | None, resent: int
     ) -> Prepared | Uncertain:
         """Make the request complete; what has begun already does not fail because that does not work.
 
         Args:
             begun: That the request was sent before, if it was.
+            resent: See `_perform`.
         """
         try:
             async with asyncio.timeout(left.total_seconds()):
                 if is_message(request.protocol, request.arguments):
-                    contract = self._terms.of_request(request, self._log)
-                    request = replace(request, contract=contract)
+                    request = replace(request, contract=self._contract(request, resent))
                 return await self._performer.prepare(request, self._run.id)
         except TimeoutError:
             if self._left(request) <= timedelta(0):
@@ -205,6 +210,21 @@ class Requests:
         if error.is_a(Standard.COMMUNICATION):
             self._park(request, begun.body["who"], LOOK_AGAIN)
         return self._uncertain(request, f"it was sent, and cannot be asked about: {error}")
+
+    def _contract(self, request: Request, resent: int) -> DelegationContract:
+        """Return the contract of a message; what is sent again is the same to the byte.
+
+        What a person has sent again has no deadline: the first one may have passed.
+        """
+        intended = self._log.recall(request.place, "intended")
+        if intended is None:
+            return self._terms.of_request(request, self._log)
+        if "contract" in intended.body:
+            contract = read_delegation(intended.body["contract"])
+        else:
+            # The agent is not told, or it was before budgets were.
+            contract = replace(self._terms.of_request(request, self._log), budget=NO_BUDGET)
+        return replace(contract, deadline=None) if resent else contract
 
     def _trail(self, request: Request, since: datetime, *, begun: bool) -> Trail:
         return Trail(

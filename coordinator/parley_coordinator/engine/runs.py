@@ -24,6 +24,7 @@ from parley_coordinator.errors import (
     InvalidInputError,
     InvalidRequestError,
     RunFinishedError,
+    UnknownArtifactError,
     UnknownRunError,
 )
 from parley_coordinator.governance.access import Permission, Principal, require
@@ -289,7 +290,11 @@ class Runs:
         Raises:
             UnknownArtifactError: If there is none, or the caller may see no run that has it.
         """
-        return await read_artifact(self._database, digest, lambda run: self.get(principal, run))
+        if principal.may(Permission.RUN_READ_ALL):
+            return await read_artifact(self._database, digest, None)
+        if not principal.may(Permission.RUN_READ_OWN):
+            raise UnknownArtifactError(digest)
+        return await read_artifact(self._database, digest, (principal.subject, principal.titles))
 
     async def lifecycle(self, principal: Principal, run_id: str) -> Sequence[dict[str, Any]]:
         """Return what happened in a run as CloudEvents, oldest first.

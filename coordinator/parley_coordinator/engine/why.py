@@ -11,6 +11,7 @@ from typing import Any, Final
 from parley_cards.delegation import TRACEPARENT
 
 from parley_coordinator.engine import why_others
+from parley_coordinator.engine.aftermath import stop_told
 from parley_coordinator.engine.why_others import step
 from parley_coordinator.engine.why_terms import terms
 from parley_coordinator.model import Entry, Fact, Run, Why, WhyStep
@@ -223,7 +224,7 @@ def _faulted(entry: Entry, _: _Siblings) -> WhyStep:
 def _cancelled(entry: Entry, _: _Siblings) -> WhyStep:
     body = entry.body
     if "outcome" in body:
-        return step(entry, "cancelled", f"the agent's task: {body['outcome']}")
+        return step(entry, "cancelled", f"the agent's task: {stop_told(body)}")
     reason = f": {body['reason']}" if body.get("reason") else ""
     return step(
         entry,

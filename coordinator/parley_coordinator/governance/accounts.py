@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from parley_cards import strict_json
 from parley_cards.errors import Kind, ParleyError
+from parley_wire.webhooks import signing_key
 
 from parley_coordinator.errors import CoordinatorError, UnauthenticatedError
 from parley_coordinator.governance.access import Principal, Role
@@ -75,6 +76,21 @@ class Accounts:
             for role in principal.roles:
                 found.setdefault(str(role), set()).add(principal.subject)
         return found
+
+    def named(self, subject: str) -> Principal | None:
+        """Return who has this subject, as of now; None: nobody any more."""
+        for _, principal in self._principals:
+            if principal.subject == subject:
+                return principal
+        return None
+
+    def signing_keys(self, subject: str) -> list[bytes]:
+        """Return the keys of what is sent to somebody, one for each of their tokens."""
+        return [
+            signing_key(known)
+            for known, principal in self._principals
+            if principal.subject == subject
+        ]
 
     def principal(self, authorization: str | None) -> Principal:
         """Say who sends this `Authorization` header.

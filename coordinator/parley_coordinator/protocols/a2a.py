@@ -18,7 +18,8 @@ from parley_cards.delegation import MAX_ANCESTORS, DelegationError
 from parley_cards.errors import ParleyError
 from parley_cards.extensions import DELEGATION
 from parley_wire.agent_errors import AgentAuthError, AgentError
-from parley_wire.client import AgentClient, fetch_card
+from parley_wire.cards import FetchedCard, fetch_if_changed
+from parley_wire.client import AgentClient
 from parley_wire.errors import UnsupportedAgentError
 
 from parley_coordinator.protocols.a2a_answers import collected, meaning, refused
@@ -44,23 +45,26 @@ if TYPE_CHECKING:
     import httpx
     from parley_cards.delegation import DelegationContract
 
+    from parley_coordinator.protocols.guard import Caller, Guards
     from parley_coordinator.protocols.outcome import Trail
     from parley_coordinator.protocols.outlet import Outlet
     from parley_coordinator.workflow.effects import Request
 
 FRESH_FOR: Final = timedelta(seconds=60)
+"""So long a card is used without asking, if its server does not say how long."""
+FRESH_FOR_AT_MOST: Final = timedelta(minutes=10)
 MAX_CARDS: Final = 256
 _ONCE: Final = frozenset(("message/send", "message/stream", "tasks/pushNotificationConfig/set"))
 """What must not be sent twice without a reason; the others only look, or end what is ended."""
 
 
 class Cards:
-    """Cards by their address and what they were fetched with; a minute in memory."""
+    """Cards by their address and what they were fetched with; asked for again when they are old."""
 
     def __init__(self, outlet: Outlet, *, now: Callable[[], datetime]) -> None:
         self._outlet = outlet
         self._now = now
-        self._kept: dict[str, tuple[Card, datetime]] = {}
+        self._kept: dict[str, tuple[FetchedCard, datetime]] = {}
 
     async def get(self, url: httpx.URL, authentication: dict[str, Any] | None) -> Card:
         """Return the card at `url`.
@@ -70,14 +74,14 @@ class Cards:
         """
         named = json.dumps([str(url), authentication], sort_keys=True, default=str)
         key = hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()
-        known = self._kept.pop(key, None)
-        if known is not None and known[1] > self._now():
-            self._kept[key] = known
-            return known[0]
+        known, until = self._kept.pop(key, (None, self._now()))
+        if known is not None and until > self._now():
+            self._kept[key] = (known, until)
+            return known.card
         who = host_of(url)
         client = self._outlet.client(authentication=authentication, origin=url)
         try:
-            card = await fetch_card(client, str(url))
+            found = await fetch_if_changed(client, str(url), known)
         except InvalidCardError as exc:
             raise unusable(who, exc.message) from exc
         except AgentAuthError as exc:
@@ -86,15 +90,16 @@ class Cards:
             raise unreachable(who, f"its card: {exc.message}") from exc
         while len(self._kept) >= MAX_CARDS:
             self._kept.pop(next(iter(self._kept)))
-        self._kept[key] = (card, self._now() + FRESH_FOR)
-        return card
+        said = FRESH_FOR if found.fresh_s is None else timedelta(seconds=found.fresh_s)
+        self._kept[key] = (found, self._now() + min(said, FRESH_FOR_AT_MOST))
+        return found.card
 
 
 @dataclass(kw_only=True)
 class Operation:
     """Implements `outcome.Prepared` for everything but messages."""
 
-    client: AgentClient
+    client: Caller
     method: str
     params: dict[str, Any]
     streams: bool
@@ -118,7 +123,12 @@ class Operation:
 
 
 async def prepare(
-    request: Request, outlet: Outlet, cards: Cards, run_id: str, patience: timedelta
+    request: Request,
+    outlet: Outlet,
+    cards: Cards,
+    guards: Guards,
+    run_id: str,
+    patience: timedelta,
 ) -> Prepared:
     """Find the agent and read the parameters.
 
@@ -136,7 +146,9 @@ async def prepare(
     else:
         card = _card_of(url)
     try:
-        client = AgentClient(card, outlet.client(authentication=request.authentication, origin=url))
+        http = outlet.client(authentication=request.authentication, origin=url)
+        guard = guards.of(card)
+        client = guard.over(AgentClient(card, http))
     except ParleyError as exc:
         raise misconfigured(exc.message) from exc
     method = given["method"]
@@ -170,8 +182,11 @@ async def prepare(
         context_id=identity(run_id, request.place, "context"),
     )
     facts |= {"message": opened.message_id, "context": opened.context_id}
+    if card.declares(DELEGATION):
+        facts["contract"] = request.contract.as_json()
     return Sending(
         client=client,
+        guard=guard,
         card=card,
         opened=opened,
         streams=operation == "SendStreamingMessage",

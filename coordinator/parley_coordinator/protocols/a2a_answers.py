@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from a2a.types import Message, Task, TaskStatusUpdateEvent
 from google.protobuf.json_format import MessageToDict
@@ -16,7 +16,9 @@ from parley_coordinator.workflow.errors import Standard, WorkflowError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from parley_wire.client import AgentClient, Event
+    from parley_wire.client import Event
+
+    from parley_coordinator.protocols.guard import Caller
 
 MAX_EVENTS: Final = 5_000
 
@@ -44,7 +46,7 @@ def meaning(who: str, exc: AgentError) -> WorkflowError | LostError:
 
 
 async def events(
-    client: AgentClient, method: str, params: dict[str, Any], who: str
+    client: Caller, method: str, params: dict[str, Any], who: str
 ) -> AsyncIterator[tuple[Event, dict[str, Any]]]:
     """Yield what a stream brings, each with its JSON: `{task: ...}`, `{statusUpdate: ...}` and so on.
 
@@ -53,7 +55,7 @@ async def events(
         WorkflowError: It brings more than we keep.
     """
     size = count = 0
-    async with aclosing(client.stream(method, params)) as stream:
+    async with aclosing(cast("Any", client.stream(method, params))) as stream:
         async for event in stream:
             size += event.ByteSize()
             count += 1
@@ -63,7 +65,7 @@ async def events(
 
 
 async def collected(
-    client: AgentClient, method: str, params: dict[str, Any], who: str
+    client: Caller, method: str, params: dict[str, Any], who: str
 ) -> list[dict[str, Any]]:
     """Return all that a stream brings."""
     return [shown async for _, shown in events(client, method, params, who)]

@@ -13,12 +13,10 @@ from parley_coordinator.workflow.errors import Standard, WorkflowError
 
 _ROLES: Final = {"user": "ROLE_USER", "agent": "ROLE_AGENT"}
 ACTIVE: Final = frozenset(("TASK_STATE_SUBMITTED", "TASK_STATE_WORKING"))
-SETTLED: Final = frozenset(
-    (
-        *("TASK_STATE_COMPLETED", "TASK_STATE_FAILED", "TASK_STATE_CANCELED"),
-        *("TASK_STATE_REJECTED", "TASK_STATE_INPUT_REQUIRED", "TASK_STATE_AUTH_REQUIRED"),
-    )
+ENDED: Final = frozenset(
+    ("TASK_STATE_COMPLETED", "TASK_STATE_FAILED", "TASK_STATE_CANCELED", "TASK_STATE_REJECTED")
 )
+SETTLED: Final = ENDED | {"TASK_STATE_INPUT_REQUIRED", "TASK_STATE_AUTH_REQUIRED"}
 _FAILURES: Final = {
     "TASK_STATE_FAILED": (Standard.RUNTIME, 500),
     "TASK_STATE_CANCELED": (Standard.RUNTIME, 500),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -44,11 +44,13 @@ from parley_coordinator.protocols.outcome import (
 
 if TYPE_CHECKING:
     from parley_cards.card import Card
-    from parley_wire.client import AgentClient
 
+    from parley_coordinator.protocols.guard import Caller, Guard
     from parley_coordinator.protocols.outcome import Trail
 
-BACKOFF_S: Final = (0.1, 0.3, 1.0, 2.0, 4.0)
+MAX_TRIES: Final = 6
+SEND_S: Final = 60.0
+"""So long may an agent take to answer a message, if it is silent for no longer than a client waits."""
 POLL_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Pauses between two looks at a task; the last one repeats."""
 LONGEST_PAUSE_S: Final = 30.0
@@ -62,7 +64,8 @@ _MAX_PAGES: Final = 20
 class Sending:
     """Implements `outcome.Prepared` for one message."""
 
-    client: AgentClient
+    client: Caller
+    guard: Guard
     card: Card
     opened: Opening
     streams: bool
@@ -74,13 +77,14 @@ class Sending:
     traceable: bool = True
     _begun: bool = field(default=False, init=False)
     """The agent may have begun."""
+    _timeout: asyncio.Timeout | None = field(default=None, init=False)
     _results: list[dict[str, Any]] = field(default_factory=list, init=False)
 
     async def send(self, trail: Trail) -> Any:
         self._begun = trail.begun
         patience = None if self.streams else self.patience.total_seconds()
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(patience) as self._timeout, self._turn(trail):
                 return await self._tried(trail)
         except TimeoutError:
             if not self._begun:
@@ -103,7 +107,7 @@ class Sending:
 
     async def _tried(self, trail: Trail) -> Any:
         """Go on through what passes; park if the agent stays away after it may have begun."""
-        for pause_s in (*BACKOFF_S, None):
+        for failed in range(1, MAX_TRIES + 1):
             try:
                 return await self._attempt(trail)
             except UnsupportedAgentError as exc:
@@ -114,12 +118,24 @@ class Sending:
                         why = f"it may have begun, and the agent refuses: {told(exc.message)}"
                         raise LostError(why) from exc
                     raise a2a_answers.refused(self.who, exc) from exc
-                if pause_s is None and not self._begun:
+                if failed < MAX_TRIES:
+                    pause_s = self.guard.pause_s(failed, exc)
+                    await asyncio.sleep(min(pause_s, LONGEST_PAUSE_S))
+                elif not self._begun:
                     raise unreachable(self.who, exc.message) from exc
-                if pause_s is not None:
-                    asked = getattr(exc, "retry_after_s", None)
-                    await asyncio.sleep(min(float(asked or pause_s), LONGEST_PAUSE_S))
         return Following(trail.pause())
+
+    @asynccontextmanager
+    async def _turn(self, trail: Trail) -> AsyncIterator[None]:
+        """Be one of the calls that the agent takes at once; what it has begun does not wait."""
+        if self._begun:
+            self.guard.enter_anyway()
+        else:
+            await self.guard.enter((trail.log.run_id, trail.place))
+        try:
+            yield
+        finally:
+            self.guard.leave()
 
     async def _attempt(self, trail: Trail) -> Any:
         task = await self._known(trail) if self._begun else None
@@ -128,7 +144,7 @@ class Sending:
         if self.streams:
             return await self._streamed(trail, task)
         if task is None:
-            with self._leaving():
+            with self._leaving(), self._held():
                 result = await self.client.call("SendMessage", self.opened.params)
                 message, task = self._read(result)
             if task is None:
@@ -182,6 +198,20 @@ class Sending:
         except AgentError as exc:
             self._begun = before or bool(self._results) or exc.disposition == "uncertain"
             raise
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Let a message that is on its way be answered first, for longer than the patience of a look."""
+        timeout, until = self._timeout, None if self._timeout is None else self._timeout.when()
+        if timeout is None or until is None:
+            yield
+            return
+        timeout.reschedule(asyncio.get_running_loop().time() + SEND_S)
+        try:
+            yield
+        finally:
+            if not timeout.expired():
+                timeout.reschedule(until)
 
     async def _known(self, trail: Trail) -> dict[str, Any] | None:
         """Return the task that the message has opened, or gone to; None: the agent shows none.

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from parley_coordinator.model import Stopped
+from parley_coordinator.protocols.a2a_messages import ENDED
 from parley_coordinator.protocols.outcome import LostError, Trail
 from parley_coordinator.workflow.errors import WorkflowError
 
@@ -46,9 +48,9 @@ class OpenTasks:
         """Forget a request of which the end is known."""
         self._sent.pop((run_id, place), None)
 
-    async def cancel(self, log: RunLog, place: Place) -> str | None:
-        """Have the task of a place cancelled; return what came of it, in words; None: nothing is known."""
-        sent = self._sent.pop((log.run_id, place), None)
+    async def cancel(self, log: RunLog, place: Place) -> Stopped | None:
+        """Have the task of a place cancelled; None: nothing is known of it."""
+        sent = self._sent.get((log.run_id, place))
         if sent is None:
             return None
         trail = Trail(
@@ -59,4 +61,7 @@ class OpenTasks:
                 outcome = await sent.prepared.cancel(trail)
         except (WorkflowError, LostError, TimeoutError) as exc:
             outcome = f"{sent.prepared.who} could not cancel: {str(exc) or 'no answer in time'}"
-        return trail.redaction().text(outcome)
+        settled = outcome in ENDED
+        if settled:
+            self.drop(log.run_id, place)
+        return Stopped(trail.redaction().text(outcome), settled=settled)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import httpx
 
     from parley_coordinator.protocols.egress import Egress
+    from parley_coordinator.protocols.guard import Guards
     from parley_coordinator.protocols.outcome import Prepared
     from parley_coordinator.workflow.effects import Request
 
@@ -27,6 +28,7 @@ class Performer:
     Args:
         http: From `open_http(addresses=egress.addresses)`, for this alone; closed by its owner.
         patience: How long a task of an agent is followed in memory before the run parks.
+        guards: Keep account of the agents that are called.
     """
 
     def __init__(
@@ -36,7 +38,9 @@ class Performer:
         *,
         now: Callable[[], datetime],
         patience: timedelta,
+        guards: Guards,
     ) -> None:
+        self._guards = guards
         self._patience = patience
         self._credentials = Credentials(http, egress, now=now)
         self._outlet = Outlet(http, egress, self._credentials)
@@ -62,7 +66,9 @@ class Performer:
 
                 return mcp.prepare(request, self._outlet, key)
             case "a2a":
-                return await a2a.prepare(request, self._outlet, self._cards, run_id, self._patience)
+                return await a2a.prepare(
+                    request, self._outlet, self._cards, self._guards, run_id, self._patience
+                )
 
     def confidential(self) -> Iterator[str]:
         """Yield the access tokens that are in use."""

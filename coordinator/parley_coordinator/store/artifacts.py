@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from parley_wire.errors import DatabaseUnusableError
-from sqlalchemy import text
+from sqlalchemy import literal, or_, select, text
+
+from parley_coordinator.store.tables import ARTIFACT_USE, CANDIDATE, RUN
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 INLINE_BYTES: Final = 262_144
-MAX_RUNS: Final = 200
-"""Of those that use an artifact, so many are looked through for one that a caller may see."""
 
 _KEEP = text(
     "INSERT INTO artifact (digest, json) VALUES (:digest, :json) ON CONFLICT (digest) DO NOTHING"
@@ -30,7 +30,7 @@ _CARRY_OVER = text(
     " ON CONFLICT (digest, run_id) DO NOTHING"
 )
 _GET = text("SELECT json FROM artifact WHERE digest = :digest")
-_RUNS = text("SELECT run_id FROM artifact_use WHERE digest = :digest ORDER BY run_id LIMIT :limit")
+_USED = text("SELECT 1 FROM artifact_use WHERE digest = :digest LIMIT 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,23 @@ def value(connection: Connection, digest: str) -> Any:
     return json.loads(written)
 
 
-def runs_with(connection: Connection, digest: str) -> list[str]:
-    """Return runs that have an artifact, `MAX_RUNS` at most."""
-    given = {"digest": digest, "limit": MAX_RUNS}
-    return list(connection.execute(_RUNS, given).scalars())
+def is_visible(connection: Connection, digest: str, to: tuple[str, frozenset[str]] | None) -> bool:
+    """Whether somebody may see a run that has an artifact.
+
+    Args:
+        to: Sees the runs that this subject requested, or with an item for one of these titles; None: all.
+    """
+    if to is None:
+        return connection.execute(_USED, {"digest": digest}).first() is not None
+    subject, titles = to
+    asked = select(CANDIDATE.c.run_id).where(
+        CANDIDATE.c.run_id == RUN.c.id, CANDIDATE.c.title.in_(sorted(titles))
+    )
+    query = (
+        select(literal(1))
+        .select_from(ARTIFACT_USE.join(RUN, RUN.c.id == ARTIFACT_USE.c.run_id))
+        .where(ARTIFACT_USE.c.digest == digest)
+        .where(or_(RUN.c.requested_by == subject, asked.exists()))
+        .limit(1)
+    )
+    return connection.execute(query).first() is not None

@@ -68,7 +68,8 @@ _LISTED = text(
 _CLAIM = text(
     f"""
     UPDATE run SET holder = :me, state = 'running', waiting_for = '[]', wake_at = NULL,
-                   updated_at = CASE WHEN state = 'waiting' THEN :at ELSE updated_at END
+                   updated_at = CASE WHEN state = 'waiting' THEN :at ELSE updated_at END,
+                   to_tell = to_tell * 0 + 1
     WHERE id = :run_id AND state IN ('running', 'waiting') AND segment <= :segment
       AND (holder IS NULL OR holder = :me OR holder NOT IN ({_ALIVE}))
     """  # noqa: S608

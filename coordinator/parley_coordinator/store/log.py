@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from parley_coordinator.model import Entry, Place, Wait, is_within
-from parley_coordinator.store import artifacts, journal
+from parley_coordinator.store import artifacts, calls_back, journal, runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +32,8 @@ class OvertakenError(Exception):
     """Another advance of the run was faster; this one must start over from the journal."""
 
 
-def _sent(ordinal: int) -> str:
-    return "sent" if ordinal == 1 else f"sent.{ordinal}"
+def _nth(kind: str, ordinal: int) -> str:
+    return kind if ordinal == 1 else f"{kind}.{ordinal}"
 
 
 class RunLog:
@@ -100,10 +100,7 @@ class RunLog:
 
     def tasks_at(self, place: Place) -> list[str]:
         """The ids of the tasks that agents have opened for this place, oldest first."""
-        found: list[str] = []
-        while (entry := self.recall(place, _sent(len(found) + 1))) is not None:
-            found.append(str(entry.body["task"]))
-        return found
+        return [str(entry.body["task"]) for entry in self._numbered(place, "sent")]
 
     def task_at(self, place: Place, *, past: int = 0) -> str | None:
         """The id of the newest task that an agent has opened for this place, but for the first `past`."""
@@ -114,20 +111,71 @@ class RunLog:
         """Write down a task id, unless it is there already after the first `past`."""
         known = self.tasks_at(place)
         if task not in known[past:]:
-            kind = _sent(len(known) + 1)
+            kind = _nth("sent", len(known) + 1)
             self.append_soon(place, kind, {"task": task, "context": context})
 
     def open_tasks(self, below: str = "") -> list[Place]:
-        """Where, at `below` or under it, something went to an agent and its end is not known."""
+        """Where, at `below` or under it, something went to an agent and its end is not known.
+
+        A task that an agent names after it was to be cancelled is open again.
+        """
         return [
             entry.place
-            for (path, attempt, kind), entry in self._entries.items()
-            if kind == "intended"
-            and is_within(path, below)
-            and not any(
-                (path, attempt, end) in self._entries for end in ("observed", "failed", "cancelled")
-            )
+            for (path, _, kind), entry in self._entries.items()
+            if kind == "intended" and is_within(path, below) and not self._has_ended(entry.place)
         ]
+
+    def cancellations_at(self, place: Place) -> list[Entry]:
+        """What came of asking for the end of what went to an agent, oldest first."""
+        return self._numbered(place, "cancelled")
+
+    def _has_ended(self, place: Place) -> bool:
+        if any(self.recall(place, end) is not None for end in ("observed", "failed")):
+            return True
+        cancelled, sent = self.cancellations_at(place), self._numbered(place, "sent")
+        return bool(cancelled) and not (sent and sent[-1].seq > cancelled[-1].seq)
+
+    def _numbered(self, place: Place, kind: str) -> list[Entry]:
+        found: list[Entry] = []
+        while (entry := self.recall(place, _nth(kind, len(found) + 1))) is not None:
+            found.append(entry)
+        return found
+
+    def owe(self, place: Place, due: datetime) -> None:
+        """Have what went to an agent called back at `due`, in the commit of whatever is added next."""
+        at = self.now()
+
+        def write(connection: Connection) -> bool:
+            calls_back.owe(connection, self.run_id, place, at=at, due=due)
+            return True
+
+        self._keep_back(write)
+
+    async def note_late(self, place: Place, task: str, context: str) -> bool:
+        """Write down a task that an agent has named after nobody waited for its answer any more.
+
+        Returns:
+            Whether nobody will look at it, so that it is to be called back now: that is owed.
+        """
+        at = self.now()
+
+        def write(connection: Connection) -> bool:
+            rows = journal.at(connection, self.run_id, place)
+            known = [each for each in rows if each.kind.partition(".")[0] == "sent"]
+            if task not in {each.body["task"] for each in known}:
+                body = {"task": task, "context": context}
+                kind = _nth("sent", len(known) + 1)
+                journal.tell(connection, self.run_id, place, kind, at, body)
+            ended = any(each.kind in ("failed", "cancelled") for each in rows)
+            if not ended and runs.is_open(connection, self.run_id):
+                return False
+            if not any(each.kind == "observed" for each in rows):
+                calls_back.owe(connection, self.run_id, place, at=at, due=at)
+            return True
+
+        owed = await self._database.write(write)
+        self._changed(self.run_id)
+        return owed
 
     async def append(
         self,
@@ -189,10 +237,13 @@ class RunLog:
         known = self.recall(place, kind)
         if known is not None:
             return known
-        self._soon.append(self._row(place, kind, body, None))
+        self._keep_back(self._row(place, kind, body, None))
+        return self._entries[(place.path, place.attempt, kind)]
+
+    def _keep_back(self, write: Callable[[Connection], bool]) -> None:
+        self._soon.append(write)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SOON_S, self.hand_over)
-        return self._entries[(place.path, place.attempt, kind)]
 
     def hand_over(self) -> None:
         """Enqueue what was kept back, before whatever is enqueued next."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from parley_coordinator.store.tables import PASSED_ON, to_text
 
@@ -59,6 +59,12 @@ def others_context(connection: Connection, agent: str, context_id: str, caller: 
     )
     callers = set(connection.execute(query).scalars())
     return bool(callers) and caller not in callers
+
+
+def count(connection: Connection, agent: str, caller: str) -> int:
+    """Return how many tasks of an agent are a caller's."""
+    query = select(func.count()).where(PASSED_ON.c.agent == agent, PASSED_ON.c.caller == caller)
+    return int(connection.execute(query).scalar_one())
 
 
 def owned(

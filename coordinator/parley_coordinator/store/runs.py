@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from parley_wire.database import Prepared
 from sqlalchemy import and_, or_, select, text, tuple_
@@ -27,24 +27,25 @@ _INSERT = text(
 )
 _GET = text("SELECT * FROM run WHERE id = :id")
 _IS_OPEN = Prepared(text("SELECT 1 FROM run WHERE id = :id AND state IN ('running', 'waiting')"))
+# What changes a run says that its webhooks have something to tell, and NULL, no webhook, stays NULL.
 _FINISH = text(
     """
     UPDATE run SET state = :state, output = :output, error = :error, waiting_for = '[]',
-                   wake_at = NULL, updated_at = :at, holder = NULL
+                   wake_at = NULL, updated_at = :at, holder = NULL, to_tell = to_tell * 0 + 1
     WHERE id = :id AND state IN ('running', 'waiting')
     """
 )
 _PARK = text(
     """
     UPDATE run SET state = 'waiting', segment = :segment, waiting_for = :waiting_for,
-                   wake_at = :wake_at, updated_at = :at, holder = NULL
+                   wake_at = :wake_at, updated_at = :at, holder = NULL, to_tell = to_tell * 0 + 1
     WHERE id = :id AND state IN ('running', 'waiting') AND segment < :segment
       AND coalesce(holder, :by) = :by
     """
 )
 _RESUME = text(
-    "UPDATE run SET state = 'running', waiting_for = '[]', wake_at = NULL, updated_at = :at"
-    " WHERE id = :id AND state = 'waiting'"
+    "UPDATE run SET state = 'running', waiting_for = '[]', wake_at = NULL, updated_at = :at,"
+    " to_tell = to_tell * 0 + 1 WHERE id = :id AND state = 'waiting'"
 )
 _GET_DOCUMENT = text("SELECT json FROM document WHERE digest = :digest")
 _GET_REQUEST = text("SELECT digest, run_id FROM request WHERE caller = :caller AND key = :key")
@@ -52,14 +53,30 @@ _KEEP_REQUEST = text(
     "INSERT INTO request (caller, key, digest, run_id, at) VALUES (:caller, :key, :digest, :run_id, :at)"
 )
 _ASKED = text("SELECT 1 FROM candidate WHERE run_id = :run_id AND title = :title LIMIT 1")
-_UNFINISHED = text(
+_STALLED = text(
     """
-    SELECT id, segment, state = 'running' AS interrupted,
-           EXISTS (SELECT 1 FROM journal WHERE run_id = run.id AND at > run.updated_at) AS has_news,
+    SELECT * FROM (
+        SELECT id, segment, state = 'running' AS interrupted,
+               CASE WHEN (SELECT at FROM journal WHERE run_id = run.id
+                          ORDER BY seq DESC LIMIT 1) > run.updated_at
+                    THEN EXISTS (SELECT 1 FROM journal WHERE run_id = run.id
+                                 AND at > run.updated_at AND kind NOT LIKE 'cancelled%')
+                    ELSE false END AS has_news,
+               coalesce(wake_at < :before, false) AS overdue
+        FROM run WHERE state IN ('running', 'waiting')
+          AND NOT EXISTS (SELECT 1 FROM coordinator
+                          WHERE id = run.holder AND id <> :by AND reaped_by IS NULL)
+    ) AS open WHERE interrupted OR has_news OR overdue
+    """
+)
+_WAITING = text(
+    """
+    SELECT id, segment, created_at, false AS interrupted,
+           EXISTS (SELECT 1 FROM journal WHERE run_id = run.id AND at > run.updated_at
+                   AND kind NOT LIKE 'cancelled%') AS has_news,
            coalesce(wake_at < :before, false) AS overdue
-    FROM run WHERE state IN ('running', 'waiting')
-      AND NOT EXISTS (SELECT 1 FROM coordinator
-                      WHERE id = run.holder AND id <> :by AND reaped_by IS NULL)
+    FROM run WHERE state = 'waiting' AND (created_at, id) > (:created_at, :id)
+    ORDER BY created_at, id LIMIT :limit
     """
 )
 _ORPHANS = text(
@@ -69,17 +86,10 @@ _ORPHANS = text(
       AND parent.state IN ('completed', 'faulted', 'cancelled')
     """
 )
-_ENDED_WITH_OPEN_TASKS = text(
-    """
-    SELECT DISTINCT run.id FROM run JOIN journal AS begun ON begun.run_id = run.id
-    WHERE run.state IN ('completed', 'faulted', 'cancelled') AND begun.kind = 'intended'
-      AND NOT EXISTS (
-        SELECT 1 FROM journal AS ended
-        WHERE ended.run_id = begun.run_id AND ended.path = begun.path
-          AND ended.attempt = begun.attempt
-          AND ended.kind IN ('observed', 'failed', 'cancelled'))
-    """
-)
+
+
+FIRST: Final = ("", "")
+"""Where the first page of waiting runs begins."""
 
 
 class Request(NamedTuple):
@@ -191,28 +201,33 @@ def resume(connection: Connection, run_id: str, at: datetime) -> None:
     connection.execute(_RESUME, {"id": run_id, "at": to_text(at)})
 
 
-def unfinished(connection: Connection, before: datetime, by: str = "") -> list[Unfinished]:
-    """Return every run that is not in a final state, but for those that others than `by` advance.
+def stalled(connection: Connection, before: datetime, by: str = "") -> list[Unfinished]:
+    """Return the runs that should be going on, but for those that others than `by` advance.
 
-    What waits for a time before `before` is overdue.
+    What waits for a time before `before` is overdue. A journal whose last row is from before its run
+    parked is not read any further.
     """
     key = {"before": to_text(before), "by": by}
-    return [
-        Unfinished(
-            row.id, row.segment, bool(row.interrupted), bool(row.has_news), bool(row.overdue)
-        )
-        for row in connection.execute(_UNFINISHED, key)
-    ]
+    return [_unfinished(row) for row in connection.execute(_STALLED, key)]
+
+
+def waiting(
+    connection: Connection, before: datetime, *, after: tuple[str, str], limit: int
+) -> tuple[list[Unfinished], tuple[str, str]]:
+    """Return at most `limit` runs that wait, oldest first, and where the next page begins.
+
+    Args:
+        after: Where this one begins; `FIRST` for the first.
+    """
+    key = {"before": to_text(before), "created_at": after[0], "id": after[1], "limit": limit}
+    rows = list(connection.execute(_WAITING, key))
+    end = (str(rows[-1].created_at), str(rows[-1].id)) if len(rows) == limit else FIRST
+    return [_unfinished(row) for row in rows], end
 
 
 def orphans(connection: Connection) -> list[str]:
     """Return the runs under way that a run waited for which has ended."""
     return list(connection.execute(_ORPHANS).scalars())
-
-
-def ended_with_open_tasks(connection: Connection) -> list[str]:
-    """Return the ended runs that have sent something of which no end is known."""
-    return list(connection.execute(_ENDED_WITH_OPEN_TASKS).scalars())
 
 
 def asked(connection: Connection, run_id: str, titles: frozenset[str]) -> bool:
@@ -285,6 +300,12 @@ def keep_request(
 def _wake_at(waiting_for: list[dict[str, Any]]) -> str | None:
     times = [datetime.fromisoformat(each["until"]) for each in waiting_for if each["until"]]
     return to_text(min(times)) if times else None
+
+
+def _unfinished(row: Row[Any]) -> Unfinished:
+    return Unfinished(
+        row.id, row.segment, bool(row.interrupted), bool(row.has_news), bool(row.overdue)
+    )
 
 
 def _stored(row: Row[Any]) -> Stored:

@@ -23,6 +23,12 @@ AWAITED: Final = "awaited_by IS NOT NULL"
 HELD: Final = "holder IS NOT NULL"
 """Holds for the runs that are being advanced; there is an index of just these."""
 
+TO_TELL: Final = "to_tell = 1"
+"""Holds for the runs whose webhooks have to be looked at; there is an index of just these."""
+
+TO_SEND: Final = "due_at IS NOT NULL"
+"""Holds for the webhooks that have something to send; there is an index of just these."""
+
 METADATA = MetaData()
 
 DOCUMENT = Table(
@@ -102,9 +108,12 @@ RUN = Table(
     Column("created_at", TEXT, nullable=False),
     Column("updated_at", TEXT, nullable=False),
     Column("holder", TEXT),
+    Column("to_tell", Integer),
     Index("run_by_age", "created_at", "id"),
     Index("run_by_state", "state", "created_at"),
     Index("run_by_context", "context_id"),
+    Index("run_by_workflow", "workflow", "created_at", "id"),
+    Index("run_by_change", "workflow", "updated_at", "id"),
     Index(
         "run_by_parent",
         "awaited_by",
@@ -117,9 +126,16 @@ RUN = Table(
         sqlite_where=text(HELD),
         postgresql_where=text(HELD),
     ),
+    Index(
+        "run_to_tell",
+        "id",
+        sqlite_where=text(TO_TELL),
+        postgresql_where=text(TO_TELL),
+    ),
 )
 """`awaited_by` is the run that waits for the end of this one; `wake_at` the first time that it waits for,
-and NULL if that is none. `holder` is the coordinator that advances it now, if several share the database."""
+and NULL if that is none. `holder` is the coordinator that advances it now, if several share the database.
+`to_tell` is NULL if it never had a webhook, otherwise whether it has changed since they were looked at."""
 
 COORDINATOR = Table(
     "coordinator",
@@ -149,6 +165,19 @@ JOURNAL = Table(
     UniqueConstraint("run_id", "seq", name="journal_order"),
 )
 """Append-only: what a run resumes from and what `why` is read from (ADR-0004)."""
+
+CALL_BACK = Table(
+    "call_back",
+    METADATA,
+    Column("run_id", TEXT, primary_key=True),
+    Column("path", TEXT, primary_key=True),
+    Column("attempt", TEXT, primary_key=True),
+    Column("since", TEXT, nullable=False),
+    Column("due_at", TEXT, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Index("call_back_by_due", "due_at"),
+)
+"""What runs have left at agents and do not need any more; a row goes when its end is known."""
 
 ITEM = Table(
     "item",
@@ -277,6 +306,52 @@ PASSED_ON = Table(
 )
 """Whose tasks of agents those are that were asked for through the coordinator (ADR-0019)."""
 
+
+RELAYED = Table(
+    "relayed",
+    METADATA,
+    Column("seq", NUMBER, primary_key=True),
+    Column("at", TEXT, nullable=False),
+    Column("by", TEXT, nullable=False),
+    Column("agent", TEXT, nullable=False),
+    Column("operation", TEXT, nullable=False),
+    Column("task_id", TEXT, nullable=False),
+    Column("outcome", TEXT, nullable=False),
+    Index("relayed_by_agent", "agent", "seq"),
+)
+"""What people have had agents do through the coordinator; rows are added before, and told how it ended.
+An `outcome` that is empty is not known: the process ended, or it is under way."""
+
+RUN_WEBHOOK = Table(
+    "run_webhook",
+    METADATA,
+    Column("run_id", TEXT, primary_key=True),
+    Column("owner", TEXT, primary_key=True),
+    Column("id", TEXT, primary_key=True),
+    Column("url", TEXT, nullable=False),
+    Column("token", TEXT, nullable=False),
+    Column("scheme", TEXT, nullable=False),
+    Column("credentials", TEXT, nullable=False),
+    Column("told", TEXT, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("body", TEXT),
+    Column("news", Integer, nullable=False),
+    Column("due_at", TEXT),
+    Column("holder", TEXT),
+    Column("attempts", Integer, nullable=False),
+    Column("failing_since", TEXT),
+    Column("given_up", TEXT, nullable=False),
+    Index(
+        "run_webhook_due",
+        "due_at",
+        sqlite_where=text(TO_SEND),
+        postgresql_where=text(TO_SEND),
+    ),
+)
+"""Where somebody wants to be told of a run, and what comes next there (ADR-0024). `body` is a
+notification under way, with the number `seq`; `told` says what has been put into notifications, that one
+included; `news` counts how often the run had something to tell; `holder` is the coordinator that sends.
+`due_at` and `failing_since` are RFC 3339 with milliseconds; `due_at` is NULL if there is nothing to send."""
 
 ARTIFACT = Table(
     "artifact",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from parley_coordinator.web.a2a.reach import Reach
+from parley_coordinator.web.a2a.relay import Relay
 from parley_coordinator.web.a2a.relay_routes import RelayedAgents
 from parley_coordinator.web.a2a.routes import WorkflowAgents
 from parley_coordinator.web.a2a.tenants import Tenants
@@ -29,16 +31,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from parley_cards.keys import SigningKey
     from starlette.requests import Request
 
     from parley_coordinator.governance.accounts import Accounts
+    from parley_coordinator.web.a2a.pushing import Push
+    from parley_coordinator.web.a2a.relay_ports import Lines, PassedOn, RelayedActs
     from parley_coordinator.web.events_rest import Events, Schedules
     from parley_coordinator.web.operations import Operation
     from parley_coordinator.web.ports import (
         Agents,
         Inbox,
-        Lines,
-        PassedOn,
         Repairs,
         Runs,
         Workflows,
@@ -80,34 +83,43 @@ def create_app(  # noqa: PLR0913 - one for each port
     registry: Agents,
     lines: Lines,
     passed_on: PassedOn,
+    acts: RelayedActs,
     pushes: Pushes,
+    push: Push,
     public_url: str,
     grpc: str | None = None,
     older: bool = False,
+    signer: SigningKey | None = None,
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[Any]] | None = None,
 ) -> Starlette:
     """Put the faces together: REST below `/v1`, A2A below `/workflows/{name}` and `/agents/{name}`.
 
     Args:
         public_url: How others reach this server; it is in the cards.
-        grpc: `HOST:PORT` at which others reach A2A over gRPC; None: they do not. It is in the cards.
+        grpc: Where others reach A2A over gRPC (`Reach.grpc`); None: they do not. It is in the cards.
         older: Speak A2A 0.3 too.
+        signer: Signs the cards.
         lifespan: Entered before the first request, left after the last.
 
     Returns:
         The app; what it serves over A2A is `state.a2a`, an `Endpoint` for bindings of other ports.
     """
     public_url = public_url.rstrip("/")
-    reach = Reach(public_url, grpc, older=older)
+    reach = Reach(public_url, grpc, older=older, signer=signer)
+    relay = Relay(lines, passed_on, acts, reach)
     table = operations(
-        Rest(runs=runs, repairs=repairs, inbox=inbox, registry=registry),
+        Rest(runs=runs, repairs=repairs, inbox=inbox, registry=registry, acts=acts),
         WorkflowRest(workflows=workflows, public_url=public_url),
         EventRest(events, schedules),
     )
-    described = openapi(table, url=public_url, version=version("parley-mesh"))
+
+    @functools.cache
+    def described() -> dict[str, Any]:
+        # When it is first asked for: making it takes as long as half of the start.
+        return openapi(table, url=public_url, version=version("parley-mesh"))
 
     async def describe(_: Request) -> Response:
-        return JSONResponse(described, headers={"cache-control": "public, max-age=60"})
+        return JSONResponse(described(), headers={"cache-control": "public, max-age=60"})
 
     app = Starlette(
         routes=[
@@ -121,12 +133,13 @@ def create_app(  # noqa: PLR0913 - one for each port
                     runs=runs,
                     workflows=workflows,
                     inbox=inbox,
+                    push=push,
                     reach=reach,
                 ),
             ),
             Mount(
                 "/agents/{name}",
-                app=RelayedAgents(lines, passed_on, reach),
+                app=RelayedAgents(relay),
             ),
         ],
         middleware=[
@@ -144,7 +157,7 @@ def create_app(  # noqa: PLR0913 - one for each port
         runs=runs,
         workflows=workflows,
         inbox=inbox,
-        lines=lines,
-        passed_on=passed_on,
+        push=push,
+        relay=relay,
     )
     return app

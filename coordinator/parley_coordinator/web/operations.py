@@ -177,6 +177,16 @@ def _of_runs(rest: Rest) -> list[Operation]:
             answers={200: r.AgentList},
             problems=(400, 503),
         ),
+        Operation(
+            method="GET",
+            path="/v1/agents/{agent}/calls",
+            id="listCalls",
+            summary="Read what people had an agent do through the coordinator, newest first",
+            endpoint=rest.list_calls,
+            query=q.CallQuery,
+            answers={200: r.CallList},
+            problems=(400,),
+        ),
     ]
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -17,30 +14,18 @@ from parley_coordinator.errors import DiagramTooLargeError
 from parley_coordinator.governance.access import Permission, require
 from parley_coordinator.web import requests as q
 from parley_coordinator.web.authentication import principal_of
-from parley_coordinator.workflow.diagram import STYLE, diagram
-from parley_coordinator.workflow.document import Document
-from parley_coordinator.workflow.outline import outline
-from parley_coordinator.workflow.outline_text import outline_text
-from parley_coordinator.workflow.wording.fields import fields
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from parley_coordinator.web.ports import Document as AnyDocument
     from parley_coordinator.web.ports import Workflows
+    from parley_coordinator.web.rendering import Rendered
 
 _KEPT: Final = 64
 """So many documents stay rendered."""
 _AT_ONCE: Final = 2
 """Documents that are rendered; it is Python, so more of them would only share one core."""
-_CSS: Final = (files("parley_coordinator.web") / "templates" / "workflow.css").read_text("utf-8")
-_TEMPLATES: Final = Environment(
-    loader=PackageLoader("parley_coordinator.web"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 _HEADERS: Final = {
     "cache-control": "private, no-cache",
     "vary": "authorization",
@@ -50,24 +35,14 @@ _HEADERS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Rendered:
-    page: str
-    svg: str
-    """Empty if it is too large."""
-    too_large: str
-    """Why there is no diagram; empty if there is one."""
-    outline: str
-
-
 class WorkflowPages:
     """The endpoints, for whoever may `workflow:read`."""
 
     def __init__(self, workflows: Workflows) -> None:
         self._workflows = workflows
-        self._rendered: dict[str, _Rendered] = {}
+        self._rendered: dict[str, Rendered] = {}
         """By digest, the most recently used last."""
-        self._under_way: dict[str, asyncio.Task[_Rendered]] = {}
+        self._under_way: dict[str, asyncio.Task[Rendered]] = {}
         """By digest: whoever else asks for the same waits for the same."""
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
@@ -82,13 +57,13 @@ class WorkflowPages:
 
     async def page(self, request: Request) -> Response:
         found = await self._of(request)
-        return _answer(found.page, "text/html", _policy(_CSS, STYLE))
+        return _answer(found.page, "text/html", _policy(found.page_style, found.svg_style))
 
     async def diagram(self, request: Request) -> Response:
         found = await self._of(request)
         if found.too_large:
             raise DiagramTooLargeError(found.too_large)
-        return _answer(found.svg, "image/svg+xml", _policy(STYLE))
+        return _answer(found.svg, "image/svg+xml", _policy(found.svg_style))
 
     async def outline(self, request: Request) -> Response:
         found = await self._of(request)
@@ -103,7 +78,7 @@ class WorkflowPages:
         query = q.read_query(q.VersionQuery, request.query_params.multi_items())
         return await self._workflows.document(request.path_params["name"], query.version)
 
-    async def _of(self, request: Request) -> _Rendered:
+    async def _of(self, request: Request) -> Rendered:
         document = await self._document(request)
         found = self._rendered.pop(document.digest, None)
         if found is None:
@@ -115,7 +90,7 @@ class WorkflowPages:
             del self._rendered[next(iter(self._rendered))]
         return found
 
-    def _rendering(self, document: AnyDocument) -> asyncio.Task[_Rendered]:
+    def _rendering(self, document: AnyDocument) -> asyncio.Task[Rendered]:
         digest = document.digest
         if digest not in self._under_way:
             task = asyncio.create_task(self._apart(document.json))
@@ -123,31 +98,16 @@ class WorkflowPages:
             task.add_done_callback(lambda _: self._under_way.pop(digest))
         return self._under_way[digest]
 
-    async def _apart(self, json: dict[str, Any]) -> _Rendered:
+    async def _apart(self, json: dict[str, Any]) -> Rendered:
         """Render where it holds up nobody else: a large document takes some seconds."""
         async with self._slots:
-            return await asyncio.to_thread(_render, json)
+            return await asyncio.to_thread(_rendered, json)
 
 
-def _render(json: dict[str, Any]) -> _Rendered:
-    document = Document.from_json(json)
-    said = outline(document)
-    try:
-        svg, too_large = diagram(document), ""
-    except DiagramTooLargeError as exc:
-        svg, too_large = "", exc.message
-    page = _TEMPLATES.get_template("workflow.html").render(
-        outline=said,
-        svg=svg,
-        too_large=too_large,
-        css=_CSS,
-        schemas=[
-            ("Input", "What a run is given.", fields(document.input_schema)),
-            ("Output", "What a run that completes gives back.", fields(document.output_schema)),
-        ],
-        version=document.version,
-    )
-    return _Rendered(page, svg, too_large, outline_text(said))
+def _rendered(json: dict[str, Any]) -> Rendered:
+    from parley_coordinator.web.rendering import render  # noqa: PLC0415 - see there
+
+    return render(json)
 
 
 def _answer(text: str, media_type: str, policy: str) -> Response:

@@ -7,14 +7,12 @@ except where a method takes no principal.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from parley_cards.card import Card
     from parley_cards.delegation import DelegationContract
-    from parley_wire.client import AgentClient
 
     from parley_coordinator.governance.access import Principal
     from parley_coordinator.model import (
@@ -348,43 +346,6 @@ class Inbox(Protocol):
         ...
 
 
-class Line(Protocol):
-    """How an agent is reached."""
-
-    @property
-    def card(self) -> Card: ...
-    @property
-    def client(self) -> AgentClient: ...
-    @property
-    def since(self) -> datetime: ...
-
-
-class Lines(Protocol):
-    """The agents that the registry knows, for who calls them through the coordinator."""
-
-    async def to(self, name: str) -> Line:
-        """Raises UnknownAgentError, and ParleyError if the registry cannot be asked."""
-        ...
-
-
-class PassedOn(Protocol):
-    """Whose tasks of agents there are."""
-
-    async def claim(self, agent: str, task_id: str, caller: str, context_id: str) -> bool:
-        """Let a task belong to a caller; False if it is somebody else's."""
-        ...
-
-    async def owner(self, agent: str, task_id: str) -> str | None: ...
-
-    async def owned(self, agent: str, caller: str, task_ids: Collection[str]) -> frozenset[str]:
-        """Return those of the tasks that are the caller's."""
-        ...
-
-    async def others_context(self, agent: str, context_id: str, caller: str) -> bool:
-        """Whether a context is used by somebody, and not by this caller."""
-        ...
-
-
 class SkillOfAgent(Protocol):
     """A skill as the registry lists it."""
 
@@ -425,6 +386,12 @@ class Agent(Protocol):
     def dedupes(self) -> bool: ...
     @property
     def streaming(self) -> bool: ...
+    @property
+    def signed(self) -> str: ...
+    @property
+    def signed_by(self) -> str: ...
+    @property
+    def unverified(self) -> str: ...
 
 
 class Load(Protocol):

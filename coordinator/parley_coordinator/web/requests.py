@@ -117,6 +117,12 @@ class AgentQuery(Query):
     health: HealthName | None = None
 
 
+class CallQuery(Query):
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    before: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    """`next` of the page before."""
+
+
 class EventQuery(Query):
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     after: Annotated[int, Field(ge=0, le=2**53)] = 0

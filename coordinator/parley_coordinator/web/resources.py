@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from parley_coordinator.model import Effect, Entry, Page, Run, Why, WhyStep, WorkItem
+    from parley_coordinator.web.a2a.relay_ports import Act
     from parley_coordinator.web.ports import Agent, Load
 
 RunStateName = Literal["running", "waiting", "completed", "faulted", "cancelled"]
@@ -221,6 +222,12 @@ class AgentResource(Resource):
     skills: list[AgentSkill]
     dedupes: bool
     streaming: bool
+    signed: str
+    """`verified`, `unverified` or `unsigned`: what the registry's enrolled keys say about its card."""
+    signed_by: str
+    """Id of the key."""
+    unverified: str
+    """Why it is."""
 
 
 class AgentInUse(AgentResource):
@@ -240,6 +247,35 @@ class AgentList(Resource):
                 )
                 for agent in agents
             ]
+        )
+
+
+class CallResource(Resource):
+    seq: int
+    at: datetime
+    """When it was about to be asked."""
+    by: str
+    operation: str
+    """Named as in JSON-RPC of A2A 1.0."""
+    task_id: str
+    """Empty if no task is known."""
+    outcome: str
+    """`answered`, or the code of what went wrong; empty: it is under way, or nobody knows."""
+
+
+class CallList(Resource):
+    calls: list[CallResource]
+    """Newest first."""
+    next: int | None
+    """What to pass as `before` for older ones; null if there are none."""
+
+    @classmethod
+    def of(cls, acts: Sequence[Act], *, limit: int) -> Self:
+        """Args: acts: one more than `limit` if older ones follow."""
+        shown = acts[:limit]
+        return cls(
+            calls=[CallResource.model_validate(each) for each in shown],
+            next=shown[-1].seq if len(acts) > limit else None,
         )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from starlette.requests import Request
 
+    from parley_coordinator.web.a2a.relay_ports import RelayedActs
     from parley_coordinator.web.ports import Agents, Inbox, Repairs, Runs
 
 MAX_KEY_CHARS: Final = 200
@@ -31,11 +32,20 @@ MAX_KEY_CHARS: Final = 200
 class Rest:
     """The endpoints."""
 
-    def __init__(self, *, runs: Runs, repairs: Repairs, inbox: Inbox, registry: Agents) -> None:
+    def __init__(
+        self,
+        *,
+        runs: Runs,
+        repairs: Repairs,
+        inbox: Inbox,
+        registry: Agents,
+        acts: RelayedActs,
+    ) -> None:
         self._runs = runs
         self._repairs = repairs
         self._inbox = inbox
         self._registry = registry
+        self._acts = acts
 
     async def start_run(self, request: Request) -> Response:
         body = q.read_body(q.StartRun, await json_body(request))
@@ -148,6 +158,16 @@ class Rest:
         query = q.read_query(q.AgentQuery, request.query_params.multi_items())
         agents = await self._registry.agents(skill=query.skill, tag=query.tag, health=query.health)
         return answer(r.AgentList.of(agents, self._registry.load))
+
+    async def list_calls(self, request: Request) -> Response:
+        query = q.read_query(q.CallQuery, request.query_params.multi_items())
+        acts = await self._acts.page(
+            principal_of(request),
+            agent=request.path_params["agent"],
+            before=query.before,
+            limit=query.limit + 1,
+        )
+        return answer(r.CallList.of(acts, limit=query.limit))
 
 
 async def json_body(request: Request) -> bytes:

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from tests.coordinator.cli import prepared
+from tests.coordinator.cli.prepared import Ended
 from tests.coordinator.web.serving import Served
-
-
-@dataclass(frozen=True)
-class Ended:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @dataclass(frozen=True)
@@ -30,15 +19,12 @@ class Shell:
     home: Path
 
     async def __call__(self, *words: str, stdin: bytes = b"", **env: str) -> Ended:
-        process = await self.open(*words, stdin=b"", **env)
-        async with asyncio.timeout(60):
-            out, err = await process.communicate(stdin)
-        assert process.returncode is not None
-        return Ended(process.returncode, out.decode(), err.decode())
+        return await asyncio.to_thread(
+            prepared.parley, words, env=self._environment(env), stdin=stdin
+        )
 
     async def open(self, *words: str, stdin: bytes = b"", **env: str) -> asyncio.subprocess.Process:
         """Start a command without waiting for it; what is in `stdin` is all that it reads."""
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("PARLEY_")}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-W",
@@ -46,9 +32,7 @@ class Shell:
             "-m",
             "parley_coordinator.cli",
             *words,
-            env=inherited
-            | {"PARLEY_URL": self.served.url, "PARLEY_HOME": str(self.home), "COLUMNS": "200"}
-            | env,
+            env=self._environment(env),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -58,3 +42,8 @@ class Shell:
             process.stdin.write(stdin)
             process.stdin.write_eof()
         return process
+
+    def _environment(self, env: dict[str, str]) -> dict[str, str]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("PARLEY_")}
+        given = {"PARLEY_URL": self.served.url, "PARLEY_HOME": str(self.home), "COLUMNS": "200"}
+        return inherited | given | env

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.coordinator.cli.shell import Ended, Shell
+from tests.coordinator.cli.prepared import Ended
+from tests.coordinator.cli.shell import Shell
 
 pytestmark = pytest.mark.anyio
 
@@ -201,3 +202,43 @@ async def test_help_needs_no_http_library() -> None:
     imported = {line.rsplit("|", 1)[-1].strip() for line in err.decode().splitlines()}
     assert b"decide" in out
     assert not imported & {"httpx", "a2a", "starlette", "sqlalchemy", "rich", "aiohttp"}
+
+
+async def test_an_address_that_is_none_is_refused_and_no_password_in_one_is_told(
+    parley: Shell,
+) -> None:
+    for url in ("http://", "http://127.0.0.1:99999", "me:geheim@127.0.0.1", "ftp://me:geheim@x"):
+        ended = await parley("runs", "--url", url)
+        refused(ended, 2, "usage")
+        assert "geheim" not in ended.err
+
+
+async def test_a_token_that_the_coordinator_does_not_know_is_said_to_be_one(
+    parley: Shell,
+) -> None:
+    ended = await parley("runs", PARLEY_TOKEN="of-another")
+
+    refused(ended, 3, "unauthenticated")
+    assert "--home" in ended.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--markdown", "nowhere/table.md"),
+        ("--keep", "file"),
+        ("--database-url", "me:geheim@host"),
+        ("--adapter", "'"),
+    ],
+)
+async def test_what_no_scenario_could_be_played_with_is_refused_at_once(
+    parley: Shell, tmp_path: Path, words: tuple[str, str]
+) -> None:
+    (tmp_path / "file").touch()
+    option, value = words
+    given = str(tmp_path / value) if option in ("--markdown", "--keep") else value
+    ended = await parley("torture", "--only", "failed", option, given)
+
+    refused(ended, *((7, "adapter_broken") if option == "--adapter" else (2, "usage")))
+    assert "geheim" not in ended.err
+    assert "pass" not in ended.err

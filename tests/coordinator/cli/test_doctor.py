@@ -14,15 +14,19 @@ from typing import Any
 
 import psycopg
 import pytest
-from parley_coordinator.cli.doctor import database, file, machine, mesh, server, tables
+from parley_cards.key_files import write_signing_key
+from parley_cards.keys import SigningKey
+from parley_coordinator.cli.doctor import database, file, machine, mesh, server, tables, trust
 from parley_coordinator.cli.doctor.findings import Finding, Status
 from parley_coordinator.store.coordinators import Coordinator
 from parley_coordinator.store.opening import open_database
 from parley_coordinator.store.tables import to_text
+from parley_wire.tls import NO_TLS, Tls
 from sqlalchemy import text
 
 from tests.coordinator.cli.shell import Shell
 from tests.postgres import Server
+from tests.wire.certificates import Authority
 
 pytestmark = pytest.mark.anyio
 
@@ -96,6 +100,28 @@ async def test_a_new_installation_lacks_nothing_but_a_registry(
     assert not home.exists()
 
 
+@pytest.mark.parametrize(
+    ("days", "status"), [(-2, Status.PROBLEM), (0, Status.WARNING), (30, Status.PROBLEM)]
+)
+def test_a_certificate_is_missed_before_it_ends(tmp_path: Path, days: int, status: Status) -> None:
+    tls = Tls.of(Authority().folder(tmp_path / "tls"))  # for an hour
+    (found,) = trust.certificate(tls, now=datetime.now(UTC) + timedelta(days=days))
+
+    assert (found.check, found.status) == ("tls", status)
+    assert trust.certificate(NO_TLS, now=datetime.now(UTC)) == []
+
+
+def test_a_key_for_cards_that_others_may_read_is_a_problem(tmp_path: Path) -> None:
+    path = tmp_path / "key.jwk"
+    write_signing_key(SigningKey.new(key_id="mesh"), path)
+    assert [(each.status, each.what) for each in trust.card_key(path)] == [
+        (Status.OK, "cards are signed by mesh")
+    ]
+    path.chmod(0o644)
+    assert [each.status for each in trust.card_key(path)] == [Status.PROBLEM]
+    assert trust.card_key(None) == []
+
+
 async def test_the_table_says_what_to_do_about_each_problem(parley: Shell, tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     secret = tmp_path / "secrets" / "bank"
@@ -122,6 +148,28 @@ async def test_a_database_that_does_not_answer_is_a_problem_and_its_password_is_
     (found,) = [each for each in ended.json["findings"] if each["check"] == "database"]
     assert found["status"] == "problem"
     assert "parley at 127.0.0.1:1 cannot be used" in found["what"]
+    assert "geheim" not in ended.out + ended.err
+
+
+async def test_a_folder_of_workflows_that_was_named_is_looked_at_and_no_other(
+    parley: Shell, tmp_path: Path
+) -> None:
+    ended = await parley("doctor", "-o", "json", "--workflows", str(tmp_path / "nowhere"))
+
+    (found,) = [each for each in ended.json["findings"] if each["check"] == "workflows"]
+    assert found["status"] == "warning"
+    assert "nowhere" in found["what"]
+
+
+async def test_no_password_in_any_url_is_told(parley: Shell) -> None:
+    for url in ("http://me:ge?#/@heim@127.0.0.1:1", "ftp://me:geheim@host", "me:geheim@host"):
+        ended = await parley("doctor", "-o", "json", PARLEY_REGISTRY_URL=url)
+        assert ended.json["problems"] == 1
+        assert "heim" not in ended.out + ended.err
+
+    public = "https://me:geheim@parley.example.com"
+    ended = await parley("doctor", "-o", "json", PARLEY_PUBLIC_URL=public)
+    assert "without user" in ended.json["findings"][0]["what"]
     assert "geheim" not in ended.out + ended.err
 
 
@@ -152,6 +200,7 @@ async def test_a_file_is_looked_through_and_its_runs_are_held_against_the_queue(
         "overdue": Status.WARNING,
         "clock": Status.WARNING,
         "queue": Status.WARNING,
+        "webhooks": Status.OK,
     }
     assert [each.what for each in found if each.check == "queue"] == [
         "1 run is waiting and not on the queue: forgotten"

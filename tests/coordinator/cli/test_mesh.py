@@ -11,6 +11,8 @@ from parley_coordinator.cli.errors import MeshError, MeshRunningError, UsageErro
 from parley_coordinator.cli.mesh import AGENTS, Mesh, find_workflows, open_mesh
 from parley_coordinator.errors import InvalidWorkflowError
 
+from tests.ports import free_port
+
 SHIPPED = Path(__file__).parents[3] / "workflows"
 
 
@@ -51,6 +53,33 @@ def test_only_the_coordinator_is_told_where_its_database_is(tmp_path: Path) -> N
     own = open_mesh(tmp_path / "home", workflows=found)
     for child in own.children({"PARLEY_DATABASE_URL": url}):
         assert "PARLEY_DATABASE_URL" not in child.env
+
+
+def test_each_process_that_speaks_grpc_has_a_port_of_its_own(tmp_path: Path) -> None:
+    found = workflows(tmp_path / "w")
+    mesh = open_mesh(tmp_path / "home", port_base=9100, workflows=found, grpc="9200")
+    told = {
+        child.name: child.env.get("PARLEY_GRPC_PORT")
+        for child in mesh.children({"PARLEY_GRPC_PORT": "9200"})
+    }
+
+    assert told == {
+        "coordinator": "9200",
+        "documents": "9211",
+        "matching": "9212",
+        "posting": "9213",
+        **dict.fromkeys(("registry", "erp")),
+    }
+    without = open_mesh(tmp_path / "home", workflows=found).children({"PARLEY_GRPC_PORT": "9200"})
+    assert all("PARLEY_GRPC_PORT" not in child.env for child in without)
+
+
+@pytest.mark.parametrize("grpc", ["0", "x", "65530", "9100", "9111", "9090"])
+def test_a_grpc_port_that_cannot_be_or_is_another_ones_is_refused(
+    tmp_path: Path, grpc: str
+) -> None:
+    with pytest.raises(UsageError, match="PARLEY_GRPC_PORT"):
+        open_mesh(tmp_path, port_base=9100, workflows=tmp_path, grpc=grpc)
 
 
 def test_a_file_of_the_current_directory_stands_in_for_no_module(tmp_path: Path) -> None:
@@ -107,13 +136,18 @@ def test_the_shared_token_is_made_once_and_kept_private(tmp_path: Path) -> None:
 
 def test_a_taken_port_is_named_with_what_it_is_for(tmp_path: Path) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        base = free_port()
+        taken.bind(("127.0.0.1", base + 1))
         taken.listen()
-        mesh = open_mesh(
-            tmp_path, port_base=taken.getsockname()[1] - 1, workflows=workflows(tmp_path / "w")
-        )
+        mesh = open_mesh(tmp_path, port_base=base, workflows=workflows(tmp_path / "w"))
 
         with pytest.raises(MeshError, match="for registry is taken"):
+            mesh.check_ports()
+        port = taken.getsockname()[1]
+        mesh = open_mesh(
+            tmp_path, port_base=port + 20, workflows=tmp_path / "w", grpc=str(port - 11)
+        )
+        with pytest.raises(MeshError, match="for gRPC of documents is taken"):
             mesh.check_ports()
 
 

@@ -19,6 +19,7 @@ from parley_coordinator.model import RunState
 from tests.coordinator.cli.shell import Shell
 from tests.coordinator.web.memory import Memory
 from tests.coordinator.web.serving import TOKENS, serving
+from tests.ports import free_port
 
 
 @pytest.mark.anyio
@@ -27,14 +28,14 @@ async def test_a_run_is_followed_over_restarts_and_its_id_is_told_at_once(tmp_pa
     tokens.write_text(json.dumps(TOKENS))
     tokens.chmod(0o600)
     memory = Memory()
-    async with serving(memory) as first:
+    port = free_port()
+    async with serving(memory, port=port) as first:
         shell = Shell(first, tmp_path)
-        port = int(first.url.rpartition(":")[2])
         process = await shell.open(
             "run", "review", "--input", "-", "--wait", stdin=b'{"stuck": true}'
         )
         assert process.stderr is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             told = (await process.stderr.readline()).decode()
             shown = await process.stderr.readline()
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
 import pytest
 from parley_coordinator.cli.errors import MeshError
 from parley_coordinator.cli.supervisor import Child, Happened, Supervisor, What
+
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -31,13 +32,6 @@ class Server(http.server.HTTPServer):
 print("serving", flush=True)
 Server(("127.0.0.1", int(sys.argv[1])), Healthy).serve_forever()
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def alive(pid: int) -> bool:
@@ -62,7 +56,7 @@ def server(name: str, *, after: tuple[str, ...] = (), code: str = SERVER) -> Chi
 async def test_children_come_up_in_order_and_go_down_with_the_context(tmp_path: Path) -> None:
     told: list[Happened] = []
     children = [server("first"), server("second", after=("first",))]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         async with Supervisor(children, log_dir=tmp_path, tell=told.append) as running:
             await running.ready()
             pids = [running.pid(name) for name in running.names]
@@ -78,7 +72,7 @@ async def test_a_child_that_is_killed_by_somebody_is_restarted_and_that_is_said(
 ) -> None:
     told: list[Happened] = []
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         Supervisor([server("one")], log_dir=tmp_path, tell=told.append) as running,
     ):
         await running.ready()
@@ -86,7 +80,7 @@ async def test_a_child_that_is_killed_by_somebody_is_restarted_and_that_is_said(
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         while not any(each.what is What.DIED for each in told):
-            await asyncio.wait_for(running._changed.wait(), 10)
+            await asyncio.wait_for(running._changed.wait(), 60)
             running._changed.clear()
         await running.ready("one")
 
@@ -100,11 +94,11 @@ async def test_what_a_child_said_last_is_told_with_its_end(tmp_path: Path) -> No
     told: list[Happened] = []
     code = "import sys; print('old', flush=True); sys.stderr.write('the disk is full\\n\\n'); sys.exit(4)"
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         Supervisor([server("one", code=code)], log_dir=tmp_path, tell=told.append) as running,
     ):
         while not any(each.what is What.DIED for each in told):
-            await asyncio.wait_for(running._changed.wait(), 10)
+            await asyncio.wait_for(running._changed.wait(), 60)
             running._changed.clear()
 
     died = next(each for each in told if each.what is What.DIED)
@@ -115,7 +109,7 @@ async def test_a_child_that_is_killed_on_purpose_stays_down_until_it_is_started(
     tmp_path: Path,
 ) -> None:
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         Supervisor([server("one")], log_dir=tmp_path) as running,
     ):
         await running.ready()
@@ -135,7 +129,7 @@ async def test_a_child_that_is_killed_on_purpose_stays_down_until_it_is_started(
 async def test_a_child_that_cannot_come_up_is_given_up_with_its_last_words(tmp_path: Path) -> None:
     code = "import sys; sys.exit('no such setting')"
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         Supervisor([server("broken", code=code)], log_dir=tmp_path) as running,
     ):
         with pytest.raises(MeshError, match="status 1") as caught:
@@ -146,7 +140,7 @@ async def test_a_child_that_cannot_come_up_is_given_up_with_its_last_words(tmp_p
 
 async def test_a_program_that_does_not_exist_is_an_error_and_no_hang(tmp_path: Path) -> None:
     child = Child(name="x", argv=("/nonexistent/x",), url="http://127.0.0.1:1", env={})
-    async with asyncio.timeout(30), Supervisor([child], log_dir=tmp_path) as running:
+    async with asyncio.timeout(60), Supervisor([child], log_dir=tmp_path) as running:
         with pytest.raises(MeshError, match="cannot be started"):
             await running.ready()
 
@@ -154,7 +148,7 @@ async def test_a_program_that_does_not_exist_is_an_error_and_no_hang(tmp_path: P
 async def test_a_child_that_does_not_listen_in_time_is_named(tmp_path: Path) -> None:
     code = "import threading; threading.Event().wait()"
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         Supervisor([server("mute", code=code)], log_dir=tmp_path) as running,
     ):
         with pytest.raises(MeshError, match="mute is not up"):
@@ -163,7 +157,7 @@ async def test_a_child_that_does_not_listen_in_time_is_named(tmp_path: Path) -> 
 
 async def test_a_child_that_ignores_the_request_to_stop_is_killed(tmp_path: Path) -> None:
     code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SERVER
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         async with Supervisor(
             [server("deaf", code=code)], log_dir=tmp_path, grace_s=0.3
         ) as running:

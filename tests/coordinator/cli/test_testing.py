@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.coordinator.cli.shell import Ended
+from tests.coordinator.cli import prepared
+from tests.coordinator.cli.prepared import Ended
 
 pytestmark = pytest.mark.anyio
 
@@ -34,17 +34,10 @@ BAD = "case: A guest is insulted\ninput: {name: Ann}\nexpect: {output: {said: 'G
 
 
 async def parley(*words: str) -> Ended:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "error", "-m", "parley_coordinator.cli", "test", *words),
-        env={k: v for k, v in os.environ.items() if not k.startswith("PARLEY_")},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(100):
-        out, err = await process.communicate()
-    assert process.returncode is not None
-    assert "Traceback" not in err.decode()
-    return Ended(process.returncode, out.decode(), err.decode())
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PARLEY_")}
+    ended = await asyncio.to_thread(prepared.parley, ("test", *words), env=env)
+    assert "Traceback" not in ended.err
+    return ended
 
 
 def write(folder: Path, name: str, text: str) -> Path:

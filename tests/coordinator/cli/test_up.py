@@ -27,9 +27,12 @@ SAMPLES = ROOT / "workflows" / "invoice-exception" / "samples"
 
 
 def free_base() -> int:
-    """A port base at which all processes find their port free."""
+    """A port base at which all processes find their port free.
+
+    Below 32768, where Linux takes the ports of outgoing connections from.
+    """
     while True:
-        base = 20_000 + secrets.randbelow(40_000)
+        base = 10_000 + secrets.randbelow(20_000)
         mesh = Mesh(home=Path(), workflows=Path(), token="", port_base=base)
         with contextlib.suppress(MeshError):
             mesh.check_ports()
@@ -45,7 +48,7 @@ async def ended(*argv: str, env: dict[str, str] | None = None) -> tuple[int, str
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(120):
         out, err = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
@@ -61,7 +64,7 @@ class Up:
     async def until(self, words: str) -> None:
         """Read on until `words` were said."""
         assert self.process.stderr is not None
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(180):
             while words not in self.said:
                 line = await self.process.stderr.readline()
                 assert line, f"ended without {words!r}: {self.said}"

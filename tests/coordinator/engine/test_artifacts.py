@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -67,3 +68,31 @@ async def test_a_large_output_is_named_by_the_journal_and_read_by_who_may_see_th
     assert {each.json()["code"] for each in others} == {"unknown_artifact"}
     assert (ended["state"], ended["output"]) == ("completed", {"count": 500, "last": 500})
     assert len(called) == 2
+
+
+async def test_whoever_may_see_one_run_of_very_many_may_read_what_they_all_have(
+    tmp_path: Path,
+) -> None:
+    agent = OddAgent()
+    large = {"rows": list(range(500))}
+    given = {"do": "complete", "output": large}
+    async with world(tmp_path, {"act": CALL}, agent, env={"PARLEY_INLINE_BYTES": "1000"}) as mesh:
+        run = await mesh.run("act", given)
+        with sqlite3.connect(tmp_path / "coordinator.db") as database:
+            database.execute(_OTHERS, (run["id"],))
+            ((digest,),) = database.execute("SELECT digest FROM artifact")
+        database.close()
+        url = f"{mesh.url}/v1/artifacts/{digest}"
+        read = await mesh.http.get(url, headers=mesh.as_role("requester"))
+        other = await mesh.http.get(url, headers=mesh.as_role("approver"))
+
+    assert read.json() == large
+    assert other.status_code == 404
+
+
+_OTHERS = """
+    WITH RECURSIVE other (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM other WHERE n < 300)
+    INSERT INTO artifact_use (digest, run_id)
+    SELECT digest, printf('0-%d', n) FROM artifact_use, other WHERE run_id = ?
+"""
+"""300 runs of somebody else, before all others by their ids."""

@@ -122,7 +122,7 @@ async def test_a_child_that_is_cancelled_is_an_error_of_its_parent(tmp_path: Pat
 
 
 async def test_a_deadline_ends_the_wait_and_the_child(tmp_path: Path) -> None:
-    documents = {"top": parent("act", seconds=1), "act": CALL}
+    documents = {"top": parent("act", seconds=4), "act": CALL}
     async with world(tmp_path, documents, ScriptedAgent()) as mesh:
         run = await mesh.start("top", {"do": "ask"})
         ended = await mesh.ended(run)

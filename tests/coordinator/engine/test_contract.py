@@ -185,6 +185,47 @@ async def test_what_agents_report_is_taken_from_the_budget_but_no_more_than_they
     assert "no calls are left" in run["error"]["title"]
 
 
+async def test_what_was_called_stays_called_when_a_run_is_repaired(tmp_path: Path) -> None:
+    agent = vendor()
+    heals = {"do": "fail-until-healed"}
+    async with world(tmp_path, {"act": CALL}, agent) as mesh:
+        for left, state in ((1, "faulted"), (2, "completed")):
+            agent.healed = False
+            run = await mesh.ended(await mesh.start("act", heals, budget={"calls": left}))
+            agent.healed = True
+            body = {"reason": "it is well again", "act": "retry"}
+            answer = await mesh.post(f"/v1/runs/{run['id']}:repair", body, role="operator")
+            again = await mesh.ended(answer.json()["id"])
+            assert again["state"] == state, again
+
+    assert agent.runs == 3
+    assert received(agent)["budget"] == {"calls": 0}
+
+
+async def test_what_an_operator_sends_again_has_as_much_time_as_it_had_at_first(
+    tmp_path: Path,
+) -> None:
+    agent = ScriptedAgent(lists=False, lose_answers=1, extensions=(DELEGATION,))
+    hasty = CALL.replace("seconds: 60", "seconds: 6")
+    async with world(tmp_path, {"act": hasty}, agent) as mesh:
+        run = await mesh.start("act", DONE)
+        item = await mesh.item(run)
+        first = datetime.fromisoformat(received(agent)["deadline"])
+
+        async def late() -> bool:
+            return datetime.now(UTC) > first
+
+        await until(late)
+        decided = datetime.now(UTC)
+        await mesh.decide(item, "resend", role="operator")
+        assert (await mesh.ended(run))["state"] == "completed"
+
+    again = datetime.fromisoformat(received(agent)["deadline"])
+    assert timedelta(0) < again - decided < timedelta(seconds=60)
+    assert again - first >= timedelta(seconds=6)
+    assert len(agent.ran) == 1
+
+
 async def test_a_budget_of_the_document_holds_for_every_run(tmp_path: Path) -> None:
     agent = vendor()
     async with world(tmp_path, {"more": TWICE}, agent) as mesh:
@@ -274,7 +315,7 @@ async def test_an_agent_that_is_above_a_call_does_not_get_it(tmp_path: Path) -> 
 async def test_a_caller_over_a2a_narrows_what_the_run_may_do(tmp_path: Path) -> None:
     agent = vendor()
     async with world(tmp_path, {"act": CALL, "more": TWICE}, agent) as mesh:
-        soon = written(datetime.now(UTC) + timedelta(seconds=1.5))
+        soon = written(datetime.now(UTC) + timedelta(seconds=4))
         answer = await ask(mesh, "act", {"do": "work"}, deadline=soon, traceparent=TRACE)
         late = await mesh.ended(answer.json()["result"]["task"]["id"])
         told = received(agent)
@@ -310,7 +351,9 @@ async def test_a_message_by_protocol_carries_the_contract_and_never_goes_back_up
     given = {"parts": [{"data": DONE}]}
     async with world(tmp_path, {"say": SAY, "loop": LOOP}, agent, env=env) as mesh:
         start = {"url": f"{agent.url}/.well-known/agent-card.json", "message": given}
-        run = await mesh.ended(await mesh.start("say", start, headers={"traceparent": TRACE}))
+        run = await mesh.ended(
+            await mesh.start("say", start, budget={"calls": 5}, headers={"traceparent": TRACE})
+        )
         poor = await mesh.ended(await mesh.start("say", start, budget={"calls": 0}))
         card = f"{mesh.url}/workflows/loop/.well-known/agent-card.json"
         loop = await mesh.ended(await mesh.start("loop", {"url": card, "message": given}))
@@ -319,6 +362,7 @@ async def test_a_message_by_protocol_carries_the_contract_and_never_goes_back_up
     told = received(agent)
     assert run["state"] == "completed", run["error"]
     assert told["skill"] == "act"
+    assert told["budget"] == {"calls": 4}
     assert told["ancestors"][0]["run"] == run["id"]
     assert told["traceparent"][3:35] == TRACE[3:35]
     assert "no calls are left" in poor["error"]["title"]

@@ -203,7 +203,7 @@ async def test_an_agent_that_comes_back_in_time_is_simply_tried_again(tmp_path: 
 
 async def test_a_deadline_ends_the_wait_and_cancels_the_remote_task(tmp_path: Path) -> None:
     agent = ScriptedAgent()
-    hasty = CALL.replace("seconds: 60", "seconds: 1")
+    hasty = CALL.replace("seconds: 60", "seconds: 4")
     async with world(tmp_path, {"act": hasty}, agent) as mesh:
         run = await mesh.run("act", {"do": "work"})
 
@@ -258,7 +258,7 @@ async def test_an_agent_that_nobody_can_speak_to_is_an_error_at_once(tmp_path: P
 
 async def test_an_incident_has_no_deadline_and_does_not_keep_the_run_busy(tmp_path: Path) -> None:
     agent = ScriptedAgent(lists=False, lose_answers=1)
-    hasty = CALL.replace("seconds: 60", "seconds: 1")
+    hasty = CALL.replace("seconds: 60", "seconds: 4")
     async with world(tmp_path, {"act": hasty}, agent) as mesh:
         run = await mesh.start("act", {"do": "complete"})
         item = await mesh.item(run)

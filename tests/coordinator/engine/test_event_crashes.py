@@ -119,7 +119,7 @@ async def test_an_event_of_before_the_deadline_counts_though_the_process_was_dea
     """Accepted, and killed before it was delivered: what a crash in between looks like."""
     wait = (
         "  - paid: {metadata: {label: Payment}, listen: {to: {one: {with: {type: com.example.paid}}}},"
-        " timeout: {after: {seconds: 4}}}\n"
+        " timeout: {after: {seconds: 8}}}\n"
     )
     async with killable(tmp_path, {"wait": wait}) as killed:
         run = await killed.mesh.start("wait", {})

@@ -105,7 +105,7 @@ async def test_a_loop_of_ten_thousand_iterations_finishes(tmp_path: Path) -> Non
 async def test_a_loop_of_calls_runs_each_once(tmp_path: Path) -> None:
     agent = ScriptedAgent()
     async with world(tmp_path, {"loop": CALLS}, agent) as mesh:
-        run = await mesh.run("loop", {"times": 250}, seconds=60)
+        run = await mesh.run("loop", {"times": 250}, seconds=110)
 
     assert run["output"] == {"n": 249}
     assert len(agent.ran) == 250
@@ -114,8 +114,10 @@ async def test_a_loop_of_calls_runs_each_once(tmp_path: Path) -> None:
 
 async def test_a_fork_of_two_hundred_branches_finishes(tmp_path: Path) -> None:
     agent = ScriptedAgent()
-    async with world(tmp_path, {"wide": wide(200)}, agent) as mesh:
-        run = await mesh.run("wide", {}, seconds=60)
+    # Patience is there for one slow agent; here a slow machine must not have 200 calls made again.
+    env = {"PARLEY_PATIENCE_S": "60"}
+    async with world(tmp_path, {"wide": wide(200)}, agent, env=env) as mesh:
+        run = await mesh.run("wide", {}, seconds=110)
 
     assert run["output"] == [{"n": n} for n in range(200)]
     assert set(agent.ran.values()) == {1}

@@ -61,14 +61,14 @@ async def test_what_an_operator_has_sent_again_is_sent_although_its_time_is_over
     tmp_path: Path,
 ) -> None:
     agent = OddAgent(lists=False, lose_answers=1)
-    document = CALL.replace("seconds: 60", "seconds: 3")
+    document = CALL.replace("seconds: 60", "seconds: 6")
     async with world(tmp_path, {"act": document}, agent) as mesh:
         began = asyncio.get_running_loop().time()
         run = await mesh.start("act", {"do": "complete"})
         item = await mesh.item(run)
 
         async def late() -> bool:
-            return asyncio.get_running_loop().time() > began + 4
+            return asyncio.get_running_loop().time() > began + 7
 
         await until(late)
         await mesh.decide(item, "resend", role="operator", comment="it is not there")

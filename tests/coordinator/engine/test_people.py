@@ -129,7 +129,7 @@ async def test_an_outcome_or_value_outside_the_form_is_refused(tmp_path: Path) -
 
 
 async def test_silence_is_never_a_yes_and_a_late_decision_is_refused(tmp_path: Path) -> None:
-    hasty = ASK.replace("seconds: 60", "seconds: 1")
+    hasty = ASK.replace("seconds: 60", "seconds: 4")
     async with world(tmp_path, {"ask": hasty}) as mesh:
         run = await mesh.start("ask", {"amount": "1.00"})
         item = await mesh.item(run)
@@ -171,7 +171,7 @@ async def test_a_deadline_can_escalate_to_somebody_else(tmp_path: Path) -> None:
                 pass
             return item
 
-        item = await asyncio.wait_for(second(), 20)
+        item = await asyncio.wait_for(second(), 60)
         await mesh.decide(item, "no", role="operator")
 
         assert (await mesh.ended(run))["output"]["by"] == "operator"
@@ -210,7 +210,7 @@ async def test_an_agent_may_ask_twice(tmp_path: Path) -> None:
                 pass
             return item
 
-        await mesh.decide(await asyncio.wait_for(second(), 20), "answer", values={"text": "Apollo"})
+        await mesh.decide(await asyncio.wait_for(second(), 60), "answer", values={"text": "Apollo"})
 
         assert (await mesh.ended(run))["output"] == {
             "answers": [{"text": "4711"}, {"text": "Apollo"}]
@@ -295,7 +295,7 @@ async def test_an_agents_question_that_nobody_answers_in_time_cancels_its_task(
     tmp_path: Path,
 ) -> None:
     agent = ScriptedAgent()
-    hasty = CALL.replace("seconds: 60", "seconds: 1")
+    hasty = CALL.replace("seconds: 60", "seconds: 4")
     async with world(tmp_path, {"act": hasty}, agent) as mesh:
         run = await mesh.run("act", {"do": "ask"})
 
@@ -316,7 +316,7 @@ async def test_an_agent_that_was_authorized_may_ask_something_else(tmp_path: Pat
                 pass
             return item
 
-        item = await asyncio.wait_for(question(), 20)
+        item = await asyncio.wait_for(question(), 60)
         await mesh.decide(item, "answer", values={"text": "4711"})
 
         assert (await mesh.ended(run))["output"] == {"answers": [{"text": "4711"}]}

@@ -133,7 +133,7 @@ use: {secrets: [token]}
 """
 
 
-@pytest.mark.parametrize("pause", ["seconds: 4", "minutes: 4"])
+@pytest.mark.parametrize("pause", ["seconds: 6", "minutes: 4"])
 async def test_the_task_of_a_vendor_is_cancelled_when_it_has_lost_or_its_run_is_cancelled(
     tmp_path: Path, pause: str
 ) -> None:

@@ -206,7 +206,7 @@ async def test_attempts_that_were_used_up_are_not_given_again(tmp_path: Path) ->
 
 async def test_a_step_whose_time_ran_out_gets_new_time(tmp_path: Path) -> None:
     agent = ScriptedAgent()
-    document = call("act", "{do: work, output: {step: act}}", seconds=1)
+    document = call("act", "{do: work, output: {step: act}}", seconds=4)
     async with world(tmp_path, {"late": document}, agent) as mesh:
         failed = await mesh.run("late", {})
         assert failed["error"]["type"].endswith("/timeout")
@@ -416,7 +416,7 @@ async def test_tasks_around_what_a_cancelled_run_left_open_get_new_time(tmp_path
     document = """\
   - block:
       metadata: {label: Block}
-      timeout: {after: {seconds: 2}}
+      timeout: {after: {seconds: 5}}
       do:
 """ + call("then", "{do: ask, output: {step: then}}", indent=8)
     async with world(tmp_path, {"asks": document}, agent) as mesh:
@@ -426,7 +426,7 @@ async def test_tasks_around_what_a_cancelled_run_left_open_get_new_time(tmp_path
         await mesh.post(f"/v1/runs/{run}:cancel", {}, role="operator")
 
         async def late() -> bool:
-            return asyncio.get_running_loop().time() > began + 2
+            return asyncio.get_running_loop().time() > began + 5
 
         await until(late)
         response = await repair(mesh, run, again=True)

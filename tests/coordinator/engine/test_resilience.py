@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from parley_coordinator.delegation import breaker
 
 from tests.coordinator.engine.odd_agents import OddAgent, answered
 from tests.coordinator.world import CALL, World, until, world
@@ -87,7 +88,10 @@ async def test_a_busy_agent_is_left_alone_for_as_long_as_it_asks(tmp_path: Path)
     assert told[-1]["rule"] == "agent_busy"
 
 
-async def test_a_breaker_opens_on_an_unwell_agent_and_one_probe_closes_it(tmp_path: Path) -> None:
+async def test_a_breaker_opens_on_an_unwell_agent_and_one_probe_closes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker, "LONGEST_PAUSE_S", 6.0)
     agent = OddAgent(down=True)
     failing = OddAgent(name="failing", skill="fail")
     documents = {"act": CALL, "fail": CALL.replace("act:1", "fail:1")}

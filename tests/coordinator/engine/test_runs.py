@@ -167,7 +167,7 @@ async def test_a_failed_branch_withdraws_what_its_siblings_still_wait_for(tmp_pa
                 pass
             return item
 
-        item = await asyncio.wait_for(second(), 20)
+        item = await asyncio.wait_for(second(), 60)
         others = (await mesh.get(f"/v1/items?run={run}&state=withdrawn"))["items"]
 
         assert item["kind"] == "approval"

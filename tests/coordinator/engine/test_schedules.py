@@ -73,13 +73,14 @@ def set_due(home: Path, workflow: str, due: datetime) -> None:
 
 async def test_runs_start_as_often_as_the_document_says(tmp_path: Path) -> None:
     async with world(tmp_path, {"tick": scheduled("{every: {seconds: 1}}")}) as mesh:
-        first, second = (await runs_of(mesh, "tick", 2))[:2]
-        between = datetime.fromisoformat(second["createdAt"]) - datetime.fromisoformat(
+        first, _, third = (await runs_of(mesh, "tick", 3))[:3]
+        between = datetime.fromisoformat(third["createdAt"]) - datetime.fromisoformat(
             first["createdAt"]
         )
 
         assert (first["requestedBy"], first["output"]) == ("schedule", {"said": None})
-        assert between > timedelta(seconds=0.5)
+        # One that comes late may be followed closely; over all there is one for each second.
+        assert between > timedelta(seconds=1)
         assert (await begun(mesh, "tick"))["lastRun"] is not None
 
 

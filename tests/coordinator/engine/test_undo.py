@@ -151,7 +151,7 @@ async def test_an_undo_that_asks_and_is_not_answered_is_an_incident(tmp_path: Pa
     agent = ScriptedAgent()
     document = order("ask")
     at = document.rindex("seconds: 60", 0, document.index("giveUp"))
-    document = f"{document[:at]}seconds: 1{document[at + len('seconds: 60') :]}"
+    document = f"{document[:at]}seconds: 4{document[at + len('seconds: 60') :]}"
     async with world(tmp_path, {"order": document}, agent) as mesh:
         run = await mesh.start("order", {})
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, settings
+from parley_coordinator.delegation.gates import Gates
+from parley_coordinator.delegation.guarding import AgentGuards
 from parley_coordinator.delegation.terms import Terms
 from parley_coordinator.engine.asking import Asking
 from parley_coordinator.engine.requests import Requests
@@ -56,6 +58,7 @@ class Bench:
     database: Database
     performer: Performer
     clock: Clock
+    gates: Gates
     secrets: list[str] = field(default_factory=list)
     waits: list[Any] = field(default_factory=list)
 
@@ -141,9 +144,16 @@ async def bench(
     database = open_database(f"sqlite:///{home / 'bench.db'}")
     allowed = Egress.parse(egress, **more)
     clock = Clock()
+    gates = Gates(now=clock)
     async with open_http(addresses=allowed.addresses) as http:
-        performer = Performer(http, allowed, now=clock, patience=timedelta(seconds=patience))
-        yield Bench(database, performer, clock)
+        performer = Performer(
+            http,
+            allowed,
+            now=clock,
+            patience=timedelta(seconds=patience),
+            guards=AgentGuards(gates, now=clock, draw=lambda: 0.1),
+        )
+        yield Bench(database, performer, clock, gates)
     await database.aclose()
 
 

@@ -44,12 +44,6 @@ async def url(agent: ScriptedAgent) -> AsyncIterator[str]:
         agent.finish_all()
 
 
-@pytest.fixture
-async def run(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with bench(tmp_path) as found:
-        yield found
-
-
 def send(url: str, do: str = "complete", method: str = "message/send", **more: Any) -> Request:
     message = {"parts": [{"kind": "data", "data": {"do": do}}]}
     return a2a_request(url, method, parameters={"message": message}, **more)

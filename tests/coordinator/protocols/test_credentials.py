@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -19,7 +18,7 @@ from parley_wire.serving import Background
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.coordinator.protocols.bench import Bench, Service, bench, http_request
+from tests.coordinator.protocols.bench import Bench, Service, http_request
 
 pytestmark = pytest.mark.anyio
 
@@ -69,12 +68,6 @@ async def served(login: Login) -> AsyncIterator[Login]:
 @pytest.fixture
 async def login() -> AsyncIterator[Login]:
     async with served(Login()) as found:
-        yield found
-
-
-@pytest.fixture
-async def run(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with bench(tmp_path) as found:
         yield found
 
 

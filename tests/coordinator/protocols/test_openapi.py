@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -22,7 +20,7 @@ from parley_wire.serving import Background
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.coordinator.protocols.bench import PATIENT, Bench, Service, bench, openapi_request
+from tests.coordinator.protocols.bench import PATIENT, Bench, Service, openapi_request
 
 pytestmark = pytest.mark.anyio
 
@@ -356,12 +354,6 @@ def test_any_document_is_followed_or_is_a_clear_error(
         message(document, **arguments)
     except WorkflowError as exc:
         assert exc.is_a(Standard.CONFIGURATION) or exc.is_a(Standard.VALIDATION)
-
-
-@pytest.fixture
-async def run(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with bench(tmp_path) as found:
-        yield found
 
 
 class Pets(Service):

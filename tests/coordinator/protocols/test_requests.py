@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from parley_coordinator.protocols.outcome import identity
 from parley_coordinator.workflow.effects import Request
 from parley_coordinator.workflow.errors import Standard
-from parley_wire.serving import Background
 from starlette.requests import Request as Received
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from tests.coordinator.protocols.bench import PLACE, Bench, Service, bench, http_request
+from tests.coordinator.protocols.bench import PLACE, Bench, Service, http_request
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def service() -> Service:
-    return Service()
-
-
-@pytest.fixture
-async def url(service: Service) -> AsyncIterator[str]:
-    async with Background(service.app()) as served:
-        yield served.url
-
-
-@pytest.fixture
-async def run(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with bench(tmp_path) as found:
-        yield found
 
 
 def post(url: str, **more: Any) -> Request:

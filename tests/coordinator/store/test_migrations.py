@@ -13,9 +13,9 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from parley_coordinator.store.migrations import HEAD, migrate, revision
+from parley_coordinator.store.migrations import HEAD, migrate, revision, upgrade
 from parley_coordinator.store.opening import open_database
-from parley_coordinator.store.runs import orphans, unfinished
+from parley_coordinator.store.runs import orphans, stalled
 from parley_coordinator.store.tables import METADATA, from_text
 from parley_wire.database import Database
 from parley_wire.errors import DatabaseUnusableError
@@ -71,7 +71,7 @@ async def test_migrations_make_the_tables_that_the_program_knows(
         if url.startswith("sqlite")
         else request.getfixturevalue("postgres_server").create()
     )
-    migrated, created = open_database(url), Database(other, METADATA.create_all)
+    migrated, created = Database(url, upgrade), open_database(other)
 
     def differences(connection: Connection) -> list[Any]:
         context = MigrationContext.configure(
@@ -142,7 +142,7 @@ async def test_a_file_from_before_there_were_revisions_is_taken_over(tmp_path: P
 
     assert await database.read(orphans) == ["child"]
     late = from_text("2026-01-02T02:04:06.000000Z")
-    found = await database.read(lambda c: unfinished(c, late))
+    found = await database.read(lambda c: stalled(c, late))
     assert {each.id: (each.segment, each.overdue) for each in found} == {
         "child": (3, True),
         "free": (3, False),

@@ -22,13 +22,27 @@ from parley_coordinator.model import (
     RunState,
     WorkItem,
 )
-from parley_coordinator.store import deployments, events, items, journal, runs, schedules
+from parley_coordinator.store import (
+    calls_back,
+    deployments,
+    events,
+    items,
+    journal,
+    passed_on,
+    relayed,
+    run_webhooks,
+    runs,
+    schedules,
+)
 from parley_coordinator.store.events import Listener, Logged
 from parley_coordinator.store.opening import open_database
+from parley_coordinator.store.run_webhooks import Notice
 from parley_coordinator.store.schedules import Scheduled, SetState
 from parley_coordinator.store.tables import to_text
 from parley_coordinator.workflow.document import load_document
 from parley_wire.database import Database
+from parley_wire.server.push_outbox import Webhook
+from parley_wire.server.push_params import PushConfig
 from sqlalchemy import Connection
 
 pytestmark = pytest.mark.anyio
@@ -126,23 +140,22 @@ async def of_runs(do: Callable[[Callable[[Connection], Any]], Any]) -> None:
     await do(lambda c: runs.get(c, "r2"))
     await do(lambda c: runs.get(c, "none"))
     await do(lambda c: runs.park(c, "r2", 1, WAITS, AT))
-    await do(lambda c: sorted(runs.unfinished(c, AT)))
-    await do(lambda c: sorted(runs.unfinished(c, AT + timedelta(microseconds=1))))
+    await do(lambda c: sorted(runs.stalled(c, AT)))
+    await do(lambda c: sorted(runs.stalled(c, AT + timedelta(microseconds=1))))
     await do(lambda c: journal.append(c, "r2", Place(path="a"), "k", AT + timedelta(1), {"x": ODD}))
     await do(lambda c: journal.append(c, "r2", Place(path="a"), "k", AT, {"x": 2}))
     await do(lambda c: journal.append(c, "r2", Place(path="a"), "k.2", AT, {}))
     await do(lambda c: journal.read(c, "r2"))
     await do(lambda c: journal.of_kind(c, "r2", "k"))
     await do(lambda c: journal.last(c, "r2"))
-    await do(lambda c: sorted(runs.unfinished(c, AT)))
+    await do(lambda c: sorted(runs.stalled(c, AT)))
+    await do(lambda c: runs.park(c, "R1", 1, [], AT))
+    for first in (runs.FIRST, (to_text(AT), "r"), ("9", "")):
+        await do(partial(runs.waiting, before=AT, after=first, limit=1))
     await do(lambda c: runs.resume(c, "r2", AT))
     await do(lambda c: runs.finish(c, "r1", RunState.FAULTED, at=AT, error={"title": ODD}))
     await do(lambda c: runs.finish(c, "r1", RunState.COMPLETED, at=AT, output=1))
     await do(runs.orphans)
-    await do(lambda c: journal.append(c, "r1", Place(path="b"), "intended", AT, {}))
-    await do(runs.ended_with_open_tasks)
-    await do(lambda c: journal.append(c, "r1", Place(path="b"), "observed", AT, {}))
-    await do(runs.ended_with_open_tasks)
     await do(lambda c: runs.keep_request(c, caller=ODD, key="k", digest="d", run_id="r1", at=AT))
     await do(lambda c: runs.get_request(c, ODD, "k"))
     await do(lambda c: runs.get_request(c, "x", "k"))
@@ -154,6 +167,26 @@ async def of_runs(do: Callable[[Callable[[Connection], Any]], Any]) -> None:
     await do(lambda c: runs.page(c, limit=9, before=None, stuck_since=AT + timedelta(1)))
     titles = frozenset({"role:approver"})
     await do(lambda c: runs.page(c, limit=9, before=None, visible_to=("bob", titles)))
+
+
+async def of_calls_back(do: Callable[[Callable[[Connection], Any]], Any]) -> None:
+    later = AT + timedelta(seconds=5)
+    place = Place(path="x", attempt="1.2")
+    for path, kind in (("b", "intended"), ("c", "intended"), ("c", "observed")):
+        await do(
+            partial(journal.append, run_id="r1", place=Place(path=path), kind=kind, at=AT, body={})
+        )
+    await do(lambda c: calls_back.owe_open(c, "r1", at=AT, due=AT))
+    await do(lambda c: calls_back.owe_open(c, "r1", at=later, due=later))
+    await do(lambda c: calls_back.owe(c, "r2", place, at=AT, due=later))
+    await do(lambda c: calls_back.owe(c, "r2", place, at=later, due=AT))
+    await do(calls_back.next_due)
+    taken = await do(lambda c: calls_back.take(c, before=AT, until=later, limit=9))
+    await do(lambda c: calls_back.take(c, before=AT, until=later, limit=9))
+    await do(lambda c: calls_back.put_off(c, taken[0], due=AT, tries=3))
+    await do(lambda c: calls_back.take(c, before=AT, until=later, limit=9))
+    await do(lambda c: calls_back.settle(c, "r2", place))
+    await do(lambda c: calls_back.take(c, before=later, until=later, limit=9))
 
 
 async def of_items(do: Callable[[Callable[[Connection], Any]], Any]) -> None:
@@ -257,7 +290,68 @@ def replace_(scheduled: Scheduled, **more: Any) -> Scheduled:
     return scheduled._replace(**more)
 
 
-@pytest.mark.parametrize("use", [of_runs, of_items, of_events, of_workflows, of_schedules])
+async def of_relayed(do: Any) -> None:
+    for number in range(3):
+        begin = partial(relayed.begin, by="ada", agent="a", operation="SendMessage", at=AT)
+        await do(partial(begin, task_id=f"t{number}"))
+    await do(lambda c: relayed.end(c, 2, ODD, "answered"))
+    await do(lambda c: relayed.page(c, agent="a", before=None, limit=2))
+    await do(lambda c: relayed.page(c, agent="a", before=2, limit=2))
+    claim = partial(passed_on.claim, agent="a", caller="ada", context_id="c", at=AT)
+    for task in ("t1", "t1", "t2"):
+        await do(partial(claim, task_id=task))
+    await do(lambda c: passed_on.count(c, "a", "ada"))
+
+
+async def of_webhooks(do: Any) -> None:
+    now, soon = "2026-01-02T03:04:05.678Z", "2026-01-02T03:04:06.678Z"
+    await do(lambda c: runs.insert(c, run("r1")))
+    config = PushConfig(id="a", url=ODD, token=ODD, scheme="Basic", credentials=ODD)
+    one, other = Webhook("r1", "a", "ada"), Webhook("r1", "b", "ada")
+    await do(lambda c: run_webhooks.put(c, one, config, now, replace=True))
+    await do(lambda c: run_webhooks.put(c, one, config, now, replace=False))
+    await do(lambda c: run_webhooks.put(c, other, replace(config, id="b"), now, replace=True))
+    await do(lambda c: run_webhooks.get(c, other))
+    await do(lambda c: run_webhooks.page(c, "r1", "ada", after="a", limit=5))
+    seen = await do(lambda c: run_webhooks.waiting(c, one))
+    await do(lambda c: run_webhooks.prepare(c, one, seen, Notice(ODD, 7, "told")))
+    await do(lambda c: run_webhooks.due(c, "me", limit=9, busy=["bob"]))
+    await do(lambda c: run_webhooks.due(c, "me", limit=9, busy=["ada"]))
+    await do(lambda c: run_webhooks.hold(c, one, "gone", now))
+    await do(lambda c: run_webhooks.hold(c, one, "me", now))
+    await do(lambda c: run_webhooks.failed(c, one, "me", soon, now))
+    await do(lambda c: run_webhooks.hold(c, one, "me", now))
+    await do(lambda c: run_webhooks.hold(c, one, "me", soon))
+    await do(lambda c: run_webhooks.sent(c, one, "me", 7, now))
+    seen = await do(lambda c: run_webhooks.waiting(c, one))
+    await do(run_webhooks.marked)
+    await do(lambda c: runs.park(c, "r1", 1, [], AT))
+    await do(run_webhooks.marked)
+    await do(lambda c: run_webhooks.spread(c, now))
+    await do(run_webhooks.marked)
+    await do(lambda c: run_webhooks.rest(c, one, seen))
+    seen = await do(lambda c: run_webhooks.waiting(c, one))
+    await do(lambda c: run_webhooks.rest(c, one, seen))
+    await do(lambda c: run_webhooks.waiting(c, one))
+    await do(lambda c: run_webhooks.give_up(c, other, "me", ODD))
+    await do(lambda c: run_webhooks.given_up(c, 9))
+    await do(lambda c: run_webhooks.remove(c, one))
+    await do(lambda c: run_webhooks.due(c, "me", limit=9, busy=[]))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        of_runs,
+        of_calls_back,
+        of_items,
+        of_events,
+        of_workflows,
+        of_schedules,
+        of_webhooks,
+        of_relayed,
+    ],
+)
 async def test_what_is_done_and_read_is_the_same_on_both_databases(
     use: Callable[[Any], Any], tmp_path: Path, postgres_url: str
 ) -> None:

@@ -33,7 +33,7 @@ FAILED = TaskState.TASK_STATE_FAILED
 async def agent(
     served: Served, role: str = "requester", *, binding: str = "JSONRPC", streaming: bool = True
 ) -> AsyncIterator[Client]:
-    async with served.http(role) as http, asyncio.timeout(20):
+    async with served.http(role) as http, asyncio.timeout(60):
         card = await A2ACardResolver(http, f"{served.url}/workflows/review").get_agent_card()
         config = ClientConfig(
             httpx_client=http, supported_protocol_bindings=[binding], streaming=streaming

@@ -29,6 +29,9 @@ class MemoryAgent:
     skills: tuple[MemorySkill, ...] = (MemorySkill(),)
     dedupes: bool = True
     streaming: bool = True
+    signed: str = "verified"
+    signed_by: str = "vendor-2026"
+    unverified: str = ""
 
 
 @dataclass(frozen=True)

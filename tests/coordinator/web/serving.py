@@ -14,6 +14,7 @@ import httpx
 from parley_cards.library import library_card
 from parley_coordinator.delegation.catalog import AgentCatalog
 from parley_coordinator.delegation.lines import Line, PassedOn
+from parley_coordinator.delegation.relaying import RelayedActs
 from parley_coordinator.engine.bus import Bus
 from parley_coordinator.engine.checking import Checks
 from parley_coordinator.engine.deploying import Written
@@ -26,12 +27,15 @@ from parley_coordinator.governance.access import Principal, Role
 from parley_coordinator.governance.accounts import Accounts
 from parley_coordinator.model import Repair, Run
 from parley_coordinator.store.opening import open_database
+from parley_coordinator.web.a2a.pushing import Push
 from parley_coordinator.web.app import create_app
 from parley_coordinator.workflow.document import load_document
 from parley_coordinator.workflow.expressions import Expressions
 from parley_wire.database import Database
 from parley_wire.serving import Background
+from parley_wire.webhooks import Webhooks
 
+from tests.coordinator.ready_made import lay_database
 from tests.coordinator.web.memory import REVIEW, Memory, MemoryInbox, MemoryRuns
 from tests.coordinator.web.memory_agents import MemoryAgents
 
@@ -46,7 +50,7 @@ class Served:
     @contextlib.asynccontextmanager
     async def http(self, role: str | None) -> AsyncIterator[httpx.AsyncClient]:
         headers = {} if role is None else {"authorization": f"Bearer {TOKENS[Role(role)]}"}
-        async with httpx.AsyncClient(base_url=self.url, headers=headers, timeout=10) as http:
+        async with httpx.AsyncClient(base_url=self.url, headers=headers, timeout=60) as http:
             yield http
 
 
@@ -80,7 +84,9 @@ async def _nobody_starts(_event: dict[str, Any]) -> None:
 async def deployed() -> AsyncIterator[tuple[Database, Workflows]]:
     """Workflows on a file of their own, with `REVIEW` deployed and one agent known."""
     with tempfile.TemporaryDirectory() as folder:
-        database = open_database(f"sqlite:///{Path(folder) / 'coordinator.db'}")
+        path = Path(folder) / "coordinator.db"
+        await lay_database(path)
+        database = open_database(f"sqlite:///{path}")
         workflows = Workflows(database, Checks(_catalog), now=_now)
         review = Written(load_document(REVIEW, source="review"), REVIEW, source="review")
         try:
@@ -123,6 +129,8 @@ async def _serving(
         registry=MemoryAgents(),
         lines=_NoAgents(),
         passed_on=PassedOn(database, now=_now),
+        acts=RelayedActs(database, now=_now),
+        push=Push(None, Webhooks(), wake=lambda: None, now=_now),
         pushes=Pushes(database, signal=_nobody_waits, now=_now),
         public_url=background.url,
     )

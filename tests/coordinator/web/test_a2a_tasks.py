@@ -166,7 +166,7 @@ async def test_tasks_are_counted_filtered_and_paged_by_their_last_change(served:
 
 async def test_a_stream_begins_with_the_task_and_its_events_are_numbered(served: Served) -> None:
     task = await waiting_task(served)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         events: list[Any] = []
         async for event in streamed(served, "SubscribeToTask", {"id": task.id}, "auditor"):
             if not events:
@@ -183,7 +183,7 @@ async def test_a_stream_begins_with_the_task_and_its_events_are_numbered(served:
 
 async def test_a_stream_of_a_follow_up_begins_with_the_task(served: Served) -> None:
     task = await waiting_task(served)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         sent = streamed(served, "SendStreamingMessage", answered(served, task), "approver")
         events = [event async for event in sent]
 

@@ -193,13 +193,13 @@ async def test_whoever_asks_for_the_same_page_waits_for_the_same_rendering(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rendered: list[str] = []
-    render = pages._render
+    render = pages._rendered
 
     def counted(json: dict[str, Any]) -> Any:
         rendered.append(json["document"]["version"])
         return render(json)
 
-    monkeypatch.setattr(pages, "_render", counted)
+    monkeypatch.setattr(pages, "_rendered", counted)
     await deploy(served, large(350))
 
     answers = await asyncio.gather(*(get(served) for _ in range(12)))

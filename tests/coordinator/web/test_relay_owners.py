@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from a2a.utils.errors import A2AError, InvalidParamsError, TaskNotFoundError
 from parley_cards.extensions import DELEGATION
-from parley_coordinator.delegation.lines import PassedOn
+from parley_coordinator.delegation.gates import Gate
+from parley_coordinator.delegation.limits import Turnstile
+from parley_coordinator.delegation.lines import Line, PassedOn
+from parley_coordinator.delegation.relaying import RelayedActs, RelayedClient
+from parley_coordinator.errors import UnknownAgentError
 from parley_coordinator.governance.access import Principal, Role
 from parley_coordinator.store.opening import open_database
-from parley_coordinator.web.a2a.relay import AgentEndpoint
+from parley_coordinator.web.a2a import relay_params
+from parley_coordinator.web.a2a.reach import Reach
+from parley_coordinator.web.a2a.relay import AgentEndpoint, Relay
 from parley_wire.server.endpoint import Call
+from parley_wire.server.params import send_params
 
 from tests.wire.support import running_agent
 
@@ -29,18 +36,32 @@ CALL = Call(
 )
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class NoLines:
+    async def to(self, name: str) -> Line:
+        raise UnknownAgentError(name)
+
+
 @asynccontextmanager
 async def two_callers(home: Path) -> AsyncIterator[tuple[AgentEndpoint, AgentEndpoint]]:
     database = open_database(f"sqlite:///{home / 'coordinator.db'}")
     try:
         async with running_agent(home) as agent:
-            passed_on = PassedOn(database, now=lambda: datetime.now(UTC))
+            direct = agent.client()
+            client = RelayedClient(direct, Gate(Turnstile(64)), now=_now)
+            line = Line(direct.card, _now(), lambda _card, _extensions: client)
+            relay = Relay(
+                NoLines(),
+                PassedOn(database, now=_now),
+                RelayedActs(database, now=_now),
+                Reach("http://127.0.0.1:1"),
+            )
             ada, bob = (
-                AgentEndpoint(
-                    "tester",
-                    agent.client(),
-                    passed_on,
-                    Principal(subject=name, roles=frozenset({Role.OPERATOR})),
+                relay.endpoint(
+                    "tester", line, Principal(subject=name, roles=frozenset({Role.OPERATOR}))
                 )
                 for name in ("ada", "bob")
             )
@@ -128,6 +149,16 @@ async def test_the_idempotency_key_of_one_is_not_that_of_another(tmp_path: Path)
 
     assert keys[0] == keys[1] != keys[2]
     assert {each[DELEGATION]["deadline"] for each in told} == {"2099-01-01T00:00:00Z"}
+
+
+def test_the_key_is_its_callers_alone_wherever_an_agent_may_look_for_it() -> None:
+    contract = {DELEGATION: {"idempotencyKey": "invoice-7"}}
+    message = {"messageId": "m1", "role": "ROLE_USER", "parts": [{"text": "hi"}]}
+    params = {"message": {**message, "metadata": contract}, "metadata": contract}
+    asked = relay_params.sent_params(send_params(params), params, "ada")
+
+    (key,) = {each["metadata"][DELEGATION]["idempotencyKey"] for each in (asked, asked["message"])}
+    assert key != "invoice-7"
 
 
 async def test_a_list_has_the_callers_tasks_in_pages(tmp_path: Path) -> None:

@@ -346,7 +346,7 @@ async def test_events_follow_a_run_to_its_end(served: Served) -> None:
     states: list[str] = []
 
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         served.http("approver") as http,
         http.stream("GET", f"/v1/runs/{run}/events") as response,
     ):
@@ -369,7 +369,7 @@ async def test_events_follow_a_run_to_its_end(served: Served) -> None:
 async def test_a_reconnect_gets_no_row_twice_and_none_less(served: Served) -> None:
     run = (await start(served, {"workflow": "review", "input": {"amount": "5"}})).json()["id"]
 
-    async with asyncio.timeout(10), served.http("requester") as http:
+    async with asyncio.timeout(60), served.http("requester") as http:
         async with http.stream("GET", f"/v1/runs/{run}/events") as response:
             every = [id_ async for event, id_, _ in Stream(response) if event == "entry"]
         async with http.stream(

@@ -21,8 +21,6 @@ from parley_coordinator.workflow.source import MAX_KEY, read
 
 from tests.coordinator.workflow.test_broken import PEOPLE, WORKFLOWS, Skills
 
-pytestmark = pytest.mark.timeout(60)
-
 HEAD = {"document": {"dsl": "1.0.3", "namespace": "n", "name": "w", "version": "1.0.0"}}
 LABEL = {"metadata": {"label": "A"}}
 DEADLINE = {"timeout": {"after": "PT1M"}}

@@ -194,11 +194,11 @@ def test_two_hundred_tasks_are_drawn_in_seconds() -> None:
     cases = [{f"c{n}": {"when": ".a", "then": f"t{n}"}} for n in range(199)]
     large = document([{"choose": {"switch": cases}}, *chain])
 
-    before = time.perf_counter()
+    before = time.process_time()
     found = shapes(large)
 
     assert len(found) == 200
-    assert time.perf_counter() - before < 20
+    assert time.process_time() - before < 20
 
 
 @given(st.text(max_size=300), st.text(max_size=40))

@@ -70,16 +70,10 @@ async def kill_while_starting(trial: Trial) -> None:
 @scenario(GROUP, alone=True)
 async def kill_before_send(trial: Trial) -> None:
     """SIGKILL while an agent cannot be reached yet: it gets the message once, or a person is asked."""
-    agents = [await trial.agent(step) for step in ("a", "b", "c")]
-    waits = Waits()
-    agents[0].script = waits
-    await trial.start(*(trial.stage(agent) for agent in agents))
-    await waits.begun.wait()
-    await agents[1].door.slam()
-    waits.released.set()
+    b = await trial.start_without_b()
     await asyncio.sleep(0.5)
     await trial.kill()
-    await agents[1].open()
+    await b.open()
     await trial.revive()
     await trial.over()
     # Not all can know that nothing had left: to ask is right then, to send twice never.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from parley_torture.agents.scripts import Script, Waits, cut, half, status, stream
+from parley_torture.agents.scripts import Script, cut, half, status, stream
 from parley_torture.scenario import scenario
 
 if TYPE_CHECKING:
@@ -71,15 +71,9 @@ async def too_many_requests(trial: Trial) -> None:
 @scenario(GROUP)
 async def down_for_a_while(trial: Trial) -> None:
     """An agent refuses connections for two seconds: nothing is lost, it is asked again."""
-    agents = [await trial.agent(step) for step in ("a", "b", "c")]
-    waits = Waits()
-    agents[0].script = waits
-    await trial.start(*(trial.stage(agent) for agent in agents))
-    await waits.begun.wait()
-    await agents[1].door.slam()
-    waits.released.set()
+    b = await trial.start_without_b()
     await asyncio.sleep(2)
-    await agents[1].open()
+    await b.open()
     await _well(trial)
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _BUSY_TIMEOUT_MS: Final = 15_000
+_CACHE_KIB: Final = 512
+"""Of each connection, instead of 2000: the pages are in the cache of the system anyway."""
 
 
 class SqliteFile:
@@ -120,6 +122,7 @@ def _engine(url: URL) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            f"cache_size=-{_CACHE_KIB}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

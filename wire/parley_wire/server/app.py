@@ -12,7 +12,7 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from parley_cards.canonical import digest_bytes
-from parley_cards.card import Card
+from parley_cards.card import Card, load_card
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -23,11 +23,10 @@ from parley_wire.errors import WireError
 from parley_wire.problems import exception_handlers
 from parley_wire.server.endpoint import DEFAULT_LIMITS, Batch, Endpoint, Limits
 from parley_wire.server.extended_card import ExtendedCard
-from parley_wire.server.grpc_binding import A2AServicer, GrpcServer
 from parley_wire.server.jsonrpc import JsonRpc
 from parley_wire.server.older_card import serves_older, with_older_fields
 from parley_wire.server.push_operations import PushOperations
-from parley_wire.server.push_rows import Outbox
+from parley_wire.server.push_rows import TaskOutbox
 from parley_wire.server.push_sender import DEFAULT_PATIENCE, Patience, PushSender
 from parley_wire.server.rest import Rest
 from parley_wire.server.running import AfterRestart
@@ -35,11 +34,14 @@ from parley_wire.server.service import DEFAULT_RULES, Rules, TaskService
 from parley_wire.server.store import TaskStore
 from parley_wire.server.tables import prepare
 from parley_wire.serving import GRACE_S
+from parley_wire.tls import NO_TLS, Tls
 from parley_wire.webhooks import Webhooks
 
 if TYPE_CHECKING:
+    from parley_cards.keys import SigningKey
     from starlette.requests import Request
 
+    from parley_wire.server.grpc_binding import GrpcServer
     from parley_wire.server.outcomes import Executor
 
 Resource: TypeAlias = Callable[[Starlette], AbstractAsyncContextManager[Any]]
@@ -59,6 +61,10 @@ class Options:
     """Of what it takes and how long it keeps silent."""
     patience: Patience = DEFAULT_PATIENCE
     rules: Rules = DEFAULT_RULES
+    tls: Tls = NO_TLS
+    """Of the gRPC port, and whom notifications trust; who serves the app does the same for HTTP."""
+    signer: SigningKey | None = None
+    """Signs both cards."""
 
 
 DEFAULT_OPTIONS: Final = Options()
@@ -80,7 +86,7 @@ def create_agent_app(
     """Serve an agent: JSON-RPC at `/a2a`, HTTP+JSON at `/rest`, its card, `/healthz`, `/executions`.
 
     Args:
-        card: Served byte for byte.
+        card: Served byte for byte, unless we are to sign it.
         executor: The agent's code.
         database_url: `sqlite:///FILE`, of this agent alone and used by one process at a time.
         tokens: None: every caller is `anonymous`; for loopback only.
@@ -93,6 +99,10 @@ def create_agent_app(
     if ("GRPC" in interfaces) != (options.grpc is not None):
         raise WireError("list a GRPC interface in the card exactly if there is an address for it")
     extensions = _extensions(card)
+    card, extended = with_older_fields(card), options.extended_card
+    if options.signer is not None:
+        card = _signed(card, options.signer)
+        extended = extended and _signed(extended, options.signer)
 
     @asynccontextmanager
     async def running(app: Starlette) -> AsyncGenerator[None]:
@@ -100,8 +110,8 @@ def create_agent_app(
             database = Database(database_url, prepare, sole=True)
             stack.push_async_callback(database.aclose)
             pushes = bool(card.json["capabilities"].get("pushNotifications"))
-            outbox = Outbox(database) if pushes else None
-            webhooks = Webhooks(options.webhooks)
+            outbox = TaskOutbox(database) if pushes else None
+            webhooks = Webhooks(options.webhooks, tls=options.tls)
             sender = None
             if outbox is not None:
                 sender = PushSender(
@@ -118,7 +128,7 @@ def create_agent_app(
                 push=PushOperations(
                     outbox, webhooks, wake=sender.wake if sender else lambda: None, now=now
                 ),
-                extended_card=ExtendedCard(card, options.extended_card, anonymous=not tokens),
+                extended_card=ExtendedCard(card, extended, anonymous=not tokens),
                 after_restart=resume,
                 rules=options.rules,
                 now=now,
@@ -132,8 +142,14 @@ def create_agent_app(
             proxy.target = service
             await service.start()
             if options.grpc is not None:
+                # gRPC takes 12 MB, which only who serves it should pay.
+                from parley_wire.server.grpc_binding import (  # noqa: PLC0415
+                    A2AServicer,
+                    GrpcServer,
+                )
+
                 servicer = A2AServicer(proxy, tokens=tokens, extensions=extensions)
-                server = GrpcServer(servicer, options.grpc, limits=options.limits)
+                server = GrpcServer(servicer, options.grpc, limits=options.limits, tls=options.tls)
                 await server.start()
                 stack.push_async_callback(_end, server, service)
             yield
@@ -141,7 +157,7 @@ def create_agent_app(
     proxy = _Late()
     return Starlette(
         routes=[
-            card_route(with_older_fields(card).raw, since=now()),
+            card_route(card.raw, since=now()),
             *a2a_routes(
                 proxy,
                 extensions=extensions,
@@ -233,6 +249,13 @@ class _Late:
         if self.target is None:
             raise WireError("the agent has not started; run the app with its lifespan")
         return self.target
+
+
+def _signed(card: Card, signer: SigningKey) -> Card:
+    # Imported when it is needed: cryptography costs a start 80 ms.
+    from parley_cards.signatures import sign  # noqa: PLC0415
+
+    return load_card(sign(card.json, signer))
 
 
 def _extensions(card: Card) -> frozenset[str]:

@@ -15,13 +15,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from a2a.server.request_handlers.response_helpers import build_error_response
-from a2a.utils.error_handlers import build_rest_error_payload
-from a2a.utils.errors import A2AError, InternalError, VersionNotSupportedError
+from a2a.utils.error_handlers import build_error_details, build_rest_error_payload
+from a2a.utils.errors import (
+    JSON_RPC_ERROR_CODE_MAP,
+    A2AError,
+    InternalError,
+    VersionNotSupportedError,
+)
 from parley_cards.errors import ParleyError
 
 from parley_wire.auth import ANONYMOUS
-from parley_wire.problems import log_defect
+from parley_wire.problems import log_defect, retry_after_s
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -42,6 +46,7 @@ METHODS: Final = STREAMS | {
 }
 _VERSION: Final = re.compile(r"1\.0(\.\d{1,9})?", re.ASCII)
 _OLDER: Final = re.compile(r"(0\.3(\.\d{1,9})?)?", re.ASCII)
+_INTERNAL: Final = -32603
 _NEWER_CODES: Final = frozenset({-32008, -32009})
 
 
@@ -65,6 +70,8 @@ class Limits(NamedTuple):
     body_bytes: int = 1_048_576
     ping_s: float = 10.0
     """Longest silence in a stream: a third of the idle timeouts that proxies usually have."""
+    calls: int = 1024
+    """At once over gRPC, streams included; others are refused with RESOURCE_EXHAUSTED."""
 
 
 DEFAULT_LIMITS: Final = Limits()
@@ -141,17 +148,13 @@ def shared_extensions(call: Call, offered: frozenset[str]) -> str:
 
 def jsonrpc_error(request_id: str | int | None, error: Exception, *, doing: str) -> dict[str, Any]:
     if isinstance(error, ParleyError):
-        return {
-            "jsonrpc": "2.0",
-            "id": request_id,
-            "error": {
-                "code": error.face.jsonrpc,
-                "message": error.message,
-                "data": [_error_info(error)],
-            },
-        }
-    shown = error if isinstance(error, A2AError) else hidden(error, doing)
-    return build_error_response(request_id, shown)
+        code, message, data = error.face.jsonrpc, error.message, _details(error)
+    else:
+        shown = error if isinstance(error, A2AError) else hidden(error, doing)
+        code = JSON_RPC_ERROR_CODE_MAP.get(type(shown), _INTERNAL)
+        message, data = str(shown), build_error_details(shown)
+    told = {"code": code, "message": message, "data": data}
+    return {"jsonrpc": "2.0", "id": request_id, "error": told}
 
 
 def older_error(error: dict[str, Any]) -> dict[str, Any]:
@@ -168,7 +171,7 @@ def rest_error(error: Exception, *, doing: str) -> tuple[int, dict[str, Any]]:
             "code": error.face.http,
             "status": error.kind.upper(),
             "message": error.message,
-            "details": [_error_info(error)],
+            "details": _details(error),
         }
         return error.face.http, {"error": body}
     shown = error if isinstance(error, A2AError) else hidden(error, doing)
@@ -182,13 +185,18 @@ def hidden(error: Exception, doing: str) -> InternalError:
     return InternalError(f"something went wrong here; the log has it under {reference}")
 
 
-def _error_info(error: ParleyError) -> dict[str, Any]:
-    return {
+def _details(error: ParleyError) -> list[dict[str, Any]]:
+    """Return what google.rpc has for it."""
+    info = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": error.code.upper(),
         "domain": "parley",
         "metadata": {key: str(value)[:1000] for key, value in error.facts.items()},
     }
+    wait_s = retry_after_s(error)
+    if wait_s is None:
+        return [info]
+    return [info, {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{wait_s}s"}]
 
 
 def _version_in_query(query: bytes) -> str:

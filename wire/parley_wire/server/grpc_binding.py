@@ -1,59 +1,44 @@
 """The gRPC binding (A2A 1.0 10): the same operations, on the same log, with the same checks.
 
 Requests become the JSON of the other bindings and results come back from it, so that nothing is looked
-at twice in two ways. gRPC keeps to itself what it refuses before a handler runs: messages that are no
-protobuf, or too long (RESOURCE_EXHAUSTED), and methods that A2A lacks (UNIMPLEMENTED).
+at twice in two ways. Who calls is known before a request is read. gRPC keeps to itself what it refuses
+before a handler runs: messages that are too long, calls that are too many at once (RESOURCE_EXHAUSTED), and
+methods that A2A lacks (UNIMPLEMENTED).
 """
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import grpc
 import grpc.aio
 from a2a.types import a2a_pb2, a2a_pb2_grpc
-from a2a.utils.errors import A2A_ERROR_MAPPING, A2AError
 from google.protobuf import empty_pb2
 from google.protobuf.json_format import Error as ProtoJsonError
 from google.protobuf.json_format import MessageToDict, Parse
-from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
-from parley_cards.errors import Kind, ParleyError
+from google.protobuf.message import DecodeError, Message
 
 from parley_wire.auth import ANONYMOUS, Tokens
-from parley_wire.errors import UnauthorizedError
+from parley_wire.errors import CannotListenError, UnauthorizedError
 from parley_wire.server.endpoint import (
     DEFAULT_LIMITS,
     Call,
     Endpoint,
     Limits,
     check_version,
-    hidden,
     shared_extensions,
 )
 from parley_wire.server.forms import invalid
+from parley_wire.server.grpc_status import Context, abort
+from parley_wire.tls import NO_TLS, Tls
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable, Iterable
 
-Context: TypeAlias = Any  # grpc.aio.ServicerContext, which has no types
+Metadata: TypeAlias = "Iterable[tuple[str, Any]]"
 _Result = TypeVar("_Result", bound=Message)
-_DETAILS: Final = "grpc-status-details-bin"
 _MAX_METADATA: Final = 32_768
-_KINDS: Final = {
-    Kind.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
-    Kind.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
-    Kind.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
-    Kind.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
-    Kind.CONFLICT: grpc.StatusCode.ABORTED,
-    Kind.TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    Kind.UNSUPPORTED: grpc.StatusCode.FAILED_PRECONDITION,
-    Kind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
-    Kind.BAD_GATEWAY: grpc.StatusCode.INTERNAL,
-    Kind.TIMEOUT: grpc.StatusCode.DEADLINE_EXCEEDED,
-    Kind.INTERNAL: grpc.StatusCode.INTERNAL,
-}
 
 
 class A2AServicer(a2a_pb2_grpc.A2AServiceServicer):
@@ -62,6 +47,8 @@ class A2AServicer(a2a_pb2_grpc.A2AServiceServicer):
     Args:
         tokens: None or empty: everybody is `anonymous`.
         extensions: URIs of the card; those that a request activates are echoed.
+        check: Looks at the Authorization of each call, and raises a ParleyError, if the endpoint itself
+            knows who may call.
     """
 
     def __init__(
@@ -70,7 +57,9 @@ class A2AServicer(a2a_pb2_grpc.A2AServiceServicer):
         *,
         tokens: Tokens | None,
         extensions: frozenset[str] = frozenset(),
+        check: Callable[[str | None], object] | None = None,
     ) -> None:
+        self._check = check
         self._endpoint = endpoint
         self._tokens = tokens
         self._extensions = extensions
@@ -137,75 +126,122 @@ class A2AServicer(a2a_pb2_grpc.A2AServiceServicer):
     async def _answer(
         self, method: str, request: Message, context: Context, result: _Result
     ) -> _Result:
-        try:
-            call = self._admit(context)
+        async with self._framed(method, context) as call:
             text = await self._endpoint.answer(method, _params(request), call)
             Parse(text, result, ignore_unknown_fields=True)
-        except Exception as exc:  # noqa: BLE001 - process edge: every failure becomes a status
-            await _abort(exc, context, doing=f"{method} over gRPC")
-        await context.send_initial_metadata(self._echo(call))
-        return result
+            await context.send_initial_metadata(self._echo(call))
+            return result
 
     async def _stream(
         self, method: str, request: Message, context: Context
     ) -> AsyncGenerator[a2a_pb2.StreamResponse]:
-        try:
-            call = self._admit(context)
-            async with aclosing(self._endpoint.stream(method, _params(request), call)) as events:
-                begun = False
-                async for batch in events:
-                    if not begun:
-                        begun = True
-                        await context.send_initial_metadata(self._echo(call))
-                    for text in batch.texts:
-                        yield Parse(text, a2a_pb2.StreamResponse(), ignore_unknown_fields=True)
-                    if batch.last:
-                        break
-        except Exception as exc:  # noqa: BLE001 - process edge: every failure becomes a status
-            await _abort(exc, context, doing=f"{method} over gRPC")
+        async with (
+            self._framed(method, context) as call,
+            aclosing(self._endpoint.stream(method, _params(request), call)) as events,
+        ):
+            begun = False
+            async for batch in events:
+                if not begun:
+                    begun = True
+                    await context.send_initial_metadata(self._echo(call))
+                for text in batch.texts:
+                    yield Parse(text, a2a_pb2.StreamResponse(), ignore_unknown_fields=True)
+                if batch.last:
+                    break
 
-    def _admit(self, context: Context) -> Call:
-        """Raises: UnauthorizedError, VersionNotSupportedError."""
-        headers: dict[str, str] = {}
-        extensions: list[str] = []
-        for name, value in context.invocation_metadata() or ():
-            if isinstance(value, bytes):
-                continue
-            headers[name] = value
-            if name == "a2a-extensions":
-                extensions.extend(each.strip() for each in value.split(",") if each.strip())
-        caller: str | None = ANONYMOUS
-        if self._tokens:
-            caller = self._tokens.caller(headers.get("authorization"))
-            if caller is None:
-                raise UnauthorizedError
-        call = Call(
-            caller=caller or ANONYMOUS,
+    @asynccontextmanager
+    async def _framed(self, method: str, context: Context) -> AsyncGenerator[Call]:
+        """Say who calls, and end the call with a status if something goes wrong."""
+        try:
+            call = self._call(context)
+            check_version(call)
+            yield call
+        except Exception as exc:  # noqa: BLE001 - process edge: every failure becomes a status
+            await abort(exc, context, doing=f"{method} over gRPC")
+
+    def admit(self, metadata: Metadata) -> None:
+        """Return if somebody known calls; nothing of the request has been read then.
+
+        Raises:
+            ParleyError: If not.
+        """
+        authorization = _headers(metadata).get("authorization")
+        if self._check is not None:
+            self._check(authorization)
+        if self._tokens and self._tokens.caller(authorization) is None:
+            raise UnauthorizedError
+
+    def _call(self, context: Context) -> Call:
+        """Return what the metadata say. Who calls unknown does not get here."""
+        metadata = context.invocation_metadata() or ()
+        headers = _headers(metadata)
+        named = [value for name, value in metadata if name == "a2a-extensions"]
+        caller = self._tokens.caller(headers.get("authorization")) if self._tokens else ANONYMOUS
+        if caller is None:
+            raise UnauthorizedError
+        return Call(
+            caller=caller,
             authenticated=bool(self._tokens),
             version=headers.get("a2a-version", "").strip(),
-            extensions=frozenset(extensions),
+            extensions=frozenset(
+                word.strip() for value in named for word in value.split(",") if word.strip()
+            ),
             headers=headers,
         )
-        check_version(call)
-        return call
 
     def _echo(self, call: Call) -> tuple[tuple[str, str], ...]:
         active = shared_extensions(call, self._extensions)
         return (("a2a-extensions", active),) if active else ()
 
 
+class _Gatekeeper(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Turns away whom nobody knows when the metadata are there, before the request is.
+
+    A request that is no protobuf becomes None: gRPC would show the exception, our servicer does not.
+    """
+
+    def __init__(self, admit: Callable[[Metadata], None]) -> None:
+        self._admit = admit
+
+    async def intercept_service(self, continuation: Any, details: Any) -> Any:
+        try:
+            self._admit(details.invocation_metadata or ())
+        except Exception as exc:  # noqa: BLE001 - process edge: every failure becomes a status
+            error = exc
+
+            async def refuse(_: Any, context: Context) -> None:
+                await abort(error, context, doing=f"{details.method} over gRPC")
+
+            # Of this kind it asks for no message before it answers.
+            return grpc.stream_stream_rpc_method_handler(refuse)
+        handler = await continuation(details)
+        if handler is None:
+            return None
+        return handler._replace(request_deserializer=_read(handler.request_deserializer))
+
+
 class GrpcServer:
-    """Serves a servicer, in the clear like the HTTP bindings: TLS ends in front of both.
+    """Serves a servicer; in the clear, if this process does so over HTTP too.
 
     Args:
         address: `HOST:PORT` to listen on.
+
+    Raises:
+        CannotListenError: If the port is taken.
     """
 
     def __init__(
-        self, servicer: A2AServicer, address: str, *, limits: Limits = DEFAULT_LIMITS
+        self,
+        servicer: A2AServicer,
+        address: str,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        tls: Tls = NO_TLS,
     ) -> None:
         ping_ms = int(limits.ping_s * 1000)
         self._server = grpc.aio.server(
+            interceptors=(_Gatekeeper(servicer.admit),),
+            maximum_concurrent_rpcs=limits.calls,
             options=(
                 ("grpc.max_receive_message_length", limits.body_bytes),
                 ("grpc.max_send_message_length", -1),
@@ -214,10 +250,17 @@ class GrpcServer:
                 ("grpc.keepalive_time_ms", ping_ms),
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_ping_interval_without_data_ms", 5000),
-            )
+            ),
         )
         a2a_pb2_grpc.add_A2AServiceServicer_to_server(servicer, self._server)  # type: ignore[no-untyped-call]
-        self.port = self._server.add_insecure_port(address)
+        try:
+            self.port = (
+                self._server.add_secure_port(address, tls.grpc_server())
+                if tls.serves
+                else self._server.add_insecure_port(address)
+            )
+        except RuntimeError as exc:
+            raise CannotListenError(address) from exc
 
     async def start(self) -> None:
         await self._server.start()
@@ -227,43 +270,27 @@ class GrpcServer:
         await self._server.stop(grace_s)
 
 
-def _params(request: Message) -> dict[str, Any]:
-    """Raises InvalidParamsError for what JSON cannot say: NaN, and times that do not exist."""
+def _read(parse: Callable[[bytes], Message]) -> Callable[[bytes], Message | None]:
+    def read(raw: bytes) -> Message | None:
+        try:
+            return parse(raw)
+        except DecodeError:
+            return None
+
+    return read
+
+
+def _headers(metadata: Metadata) -> dict[str, str]:
+    """Return what is text; the last one of a name counts."""
+    return {name: value for name, value in metadata if not isinstance(value, bytes)}
+
+
+def _params(request: Message | None) -> dict[str, Any]:
+    """Raises InvalidParamsError for what JSON cannot say: NaN, times that do not exist, no message."""
+    if request is None:
+        raise invalid("params", "are no message of this operation")
     try:
         params: dict[str, Any] = MessageToDict(request)
     except (ProtoJsonError, ValueError) as exc:
         raise invalid("params", f"cannot be read: {str(exc)[:300]}") from exc
     return params
-
-
-async def _abort(error: Exception, context: Context, *, doing: str) -> None:
-    """End a call with the status of A2A 1.0 5.4, and an ErrorInfo in its details."""
-    if isinstance(error, ParleyError):
-        code, reason, domain = _KINDS[error.kind], error.code.upper(), "parley"
-        message = error.message
-        facts = {key: str(value)[:1000] for key, value in error.facts.items()}
-    else:
-        shown = error if isinstance(error, A2AError) else hidden(error, doing)
-        mapping = A2A_ERROR_MAPPING[type(shown)]
-        code, reason = grpc.StatusCode[mapping.grpc_status], mapping.reason
-        domain, facts, message = "a2a-protocol.org", {}, shown.message
-    status = status_pb2.Status(code=code.value[0], message=message)
-    info = error_details_pb2.ErrorInfo(reason=reason, domain=domain, metadata=facts)
-    status.details.add().Pack(info)
-    for violation in _violations(error):
-        status.details.add().Pack(violation)
-    await context.abort(code, message, ((_DETAILS, status.SerializeToString()),))
-
-
-def _violations(error: Exception) -> list[error_details_pb2.BadRequest]:
-    data = error.data if isinstance(error, A2AError) else None
-    found = data.get("errors") if isinstance(data, dict) else None
-    if not found:
-        return []
-    fields = [
-        error_details_pb2.BadRequest.FieldViolation(
-            field=each["field"], description=each["message"]
-        )
-        for each in found
-    ]
-    return [error_details_pb2.BadRequest(field_violations=fields)]

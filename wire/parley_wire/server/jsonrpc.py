@@ -37,9 +37,6 @@ from parley_wire.server.endpoint import (
     jsonrpc_error,
     older_error,
 )
-from parley_wire.server.older import OPERATIONS
-from parley_wire.server.older import STREAMS as OLDER_STREAMS
-from parley_wire.server.older_endpoint import JSONRPC, OlderEndpoint
 from parley_wire.server.streaming import Framing, send_stream
 from parley_wire.server.texts import dumps
 
@@ -76,13 +73,7 @@ class JsonRpc:
         older: bool = False,
     ) -> None:
         self._current = _Version("1.0", endpoint, METHODS, STREAMS, lambda error: error)
-        self._older = (
-            _Version(
-                "0.3", OlderEndpoint(endpoint, JSONRPC), OPERATIONS, OLDER_STREAMS, older_error
-            )
-            if older
-            else None
-        )
+        self._older = _older(endpoint) if older else None
         self._extensions = extensions
         self._limits = limits
 
@@ -151,6 +142,14 @@ class JsonRpc:
             headers=activated(call, self._extensions),
             ping_s=self._limits.ping_s,
         )
+
+
+def _older(endpoint: Endpoint) -> _Version:
+    # The models of 0.3 take 5 MB, which only who speaks it should pay.
+    from parley_wire.server.older_endpoint import JSONRPC, OlderEndpoint  # noqa: PLC0415
+
+    older = OlderEndpoint(endpoint, JSONRPC)
+    return _Version("0.3", older, older.methods, older.streams, older_error)
 
 
 def _method(request: Any, version: _Version) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from a2a.compat.v0_3.conversions import to_compat_agent_card
 from a2a.types import AgentCard
 from google.protobuf.json_format import ParseDict
 from parley_cards.card import load_card
@@ -39,6 +38,9 @@ def with_older_fields(card: Card) -> Card:
         return card
     if card.json.get("signatures"):
         raise WireError("a signed card that lists A2A 0.3 must have the fields of 0.3 in it")
+    # The models of 0.3 take 5 MB, which only who speaks it should pay.
+    from a2a.compat.v0_3.conversions import to_compat_agent_card  # noqa: PLC0415
+
     core = ParseDict(card.json, AgentCard(), ignore_unknown_fields=True)
     older: dict[str, Any] = to_compat_agent_card(core).model_dump(
         mode="json", by_alias=True, exclude_none=True

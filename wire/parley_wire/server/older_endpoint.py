@@ -7,8 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from parley_wire.server.endpoint import Batch, Call, Endpoint
-from parley_wire.server.older import OPERATIONS, as_json, newer_params, older_event, older_result
-from parley_wire.server.older_rest import older_body, older_rest_event
+from parley_wire.server.older import (
+    OPERATIONS,
+    STREAMS,
+    as_json,
+    newer_params,
+    older_event,
+    older_result,
+)
+from parley_wire.server.older_rest import (
+    older_body,
+    older_operation,
+    older_params,
+    older_rest_event,
+)
 from parley_wire.server.texts import dumps
 
 if TYPE_CHECKING:
@@ -33,6 +45,9 @@ REST: Final = Form(older_body, older_rest_event)
 class OlderEndpoint:
     """An `Endpoint` whose methods, parameters and texts are those of 0.3."""
 
+    methods: Final = frozenset(OPERATIONS)
+    streams: Final = STREAMS
+
     def __init__(self, endpoint: Endpoint, form: Form) -> None:
         self._endpoint = endpoint
         self._form = form
@@ -52,3 +67,13 @@ class OlderEndpoint:
                     for place, text in enumerate(batch.texts)
                 ]
                 yield Batch(texts, last=batch.last)
+
+
+class OlderRest(OlderEndpoint):
+    """That of HTTP+JSON, with what is in its paths."""
+
+    operation = staticmethod(older_operation)
+    params = staticmethod(older_params)
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint, REST)

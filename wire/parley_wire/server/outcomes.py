@@ -156,11 +156,15 @@ class TaskRequest:
         return _text(self.json)
 
     async def update(self, text: str) -> None:
-        """Tell the caller how it goes. Returns when that is durable; no-op on a cancelled task."""
+        """Tell the caller how it goes; no-op on a cancelled task.
+
+        What is said reaches everybody in order and only once it is durable: at once, or with what was said
+        meanwhile. Returns before that, unless much is waiting already; what the run returns comes last.
+        """
         await self._update(text)
 
     async def emit(self, artifact: Artifact | DataArtifact, *, chunk: Chunk = Chunk.WHOLE) -> None:
-        """Send a result, or a part of it, before the end. Returns when that is durable.
+        """Send a result, or a part of it, before the end; durable as what `update` says.
 
         Args:
             artifact: The parts of later chunks are added to those of the earlier ones, by its id.

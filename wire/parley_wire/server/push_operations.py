@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from parley_wire.server.endpoint import Call
-    from parley_wire.server.push_rows import Outbox
+    from parley_wire.server.push_outbox import Configs
     from parley_wire.webhooks import Webhooks
 
 
@@ -25,35 +25,39 @@ class PushOperations:
     """Answers the four operations, of an agent whose card says that it pushes.
 
     Args:
-        outbox: None: the agent does not push.
+        configs: None: the agent does not push.
         webhooks: Judges addresses before they are stored.
         wake: Called when there may be something to send.
     """
 
     def __init__(
         self,
-        outbox: Outbox | None,
+        configs: Configs | None,
         webhooks: Webhooks,
         *,
         wake: Callable[[], None],
         now: Callable[[], datetime],
     ) -> None:
-        self._outbox = outbox
+        self._configs = configs
         self._webhooks = webhooks
         self._wake = wake
         self._now = now
 
     def wake(self) -> None:
-        if self._outbox is not None:
+        if self._configs is not None:
             self._wake()
 
     def check(self, config: PushConfig) -> None:
         """Raises: PushNotificationNotSupportedError, InvalidParamsError."""
-        if self._outbox is None:
-            raise PushNotificationNotSupportedError("this agent does not push; its card says so")
+        self.check_offered()
         problem = self._webhooks.problem(config.url)
         if problem:
             raise invalid("url", problem)
+
+    def check_offered(self) -> None:
+        """Raises: PushNotificationNotSupportedError."""
+        if self._configs is None:
+            raise PushNotificationNotSupportedError("this agent does not push; its card says so")
 
     async def answer(self, method: str, params: Any, call: Call) -> str:
         """Return the JSON text of a result. Secrets are never in it.
@@ -63,25 +67,25 @@ class PushOperations:
             InvalidParamsError: If the parameters are wrong, or the address is not one to be called.
             TaskNotFoundError: If the caller has no such task, or the task no such configuration.
         """
-        outbox = self._outbox
-        if outbox is None:
+        configs = self._configs
+        if configs is None:
             raise PushNotificationNotSupportedError("this agent does not push; its card says so")
         if method == "CreateTaskPushNotificationConfig":
             task_id, config = created_config(params)
             self.check(config)
             if not config.id:
                 config = replace(config, id=str(uuid.uuid4()))
-            await outbox.create(task_id, config, call.caller, timestamp(self._now()))
+            await configs.create(task_id, config, call.caller, timestamp(self._now()))
             self._wake()
             return config.text(task_id)
         query = push_query(method, params)
         if method == "GetTaskPushNotificationConfig":
-            found = await outbox.get(query.task_id, query.config_id, call.caller)
+            found = await configs.get(query.task_id, query.config_id, call.caller)
             return found.text(query.task_id)
         if method == "DeleteTaskPushNotificationConfig":
-            await outbox.remove(query.task_id, query.config_id, call.caller)
+            await configs.remove(query.task_id, query.config_id, call.caller)
             return "{}"
-        page = await outbox.page(
+        page = await configs.page(
             query.task_id, call.caller, after=query.page_token, limit=query.page_size + 1
         )
         shown = page[: query.page_size]

@@ -73,8 +73,8 @@ def push_config(params: Any, place: str = "") -> PushConfig:
         raise invalid(f"{at}url", "is required")
     if len(config.url) > MAX_URL:
         raise invalid(f"{at}url", f"must have at most {MAX_URL} characters")
-    if len(config.id) > MAX_ID:
-        raise invalid(f"{at}id", f"must have at most {MAX_ID} characters")
+    if len(config.id) > MAX_ID or (config.id and not _HEADER.fullmatch(config.id)):
+        raise invalid(f"{at}id", f"must be at most {MAX_ID} printable ASCII characters")
     if (config.scheme or config.credentials) and not _SCHEME.fullmatch(config.scheme):
         raise invalid(f"{at}authentication.scheme", "must be an HTTP authentication scheme")
     for name, value in (

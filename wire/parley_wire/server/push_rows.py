@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from a2a.utils.errors import TaskNotFoundError
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
@@ -12,13 +10,17 @@ from sqlalchemy.dialects.sqlite import insert
 
 from parley_wire.database import Prepared
 from parley_wire.server.forms import invalid
+from parley_wire.server.push_outbox import Delivery, Due, Webhook, later
 from parley_wire.server.push_params import PushConfig
+from parley_wire.server.push_texts import next_notification
 from parley_wire.server.rows import owned
 from parley_wire.server.tables import events, push_configs, tasks
-from parley_wire.server.texts import Event, Snapshot, timestamp
+from parley_wire.server.texts import Event, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from sqlalchemy import ColumnElement
 
     from parley_wire.database import Database
 
@@ -39,32 +41,6 @@ _DUE: Final = Prepared(
     )
     .values(due_at=bindparam("at"))
 )
-
-
-class Due(NamedTuple):
-    """A webhook for which there is something to send."""
-
-    task_id: str
-    config_id: str
-    caller: str
-    at: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """What one webhook is to be sent next."""
-
-    config: PushConfig
-    task: Snapshot
-    """Without its log: for the texts of events."""
-    events: list[Event]
-    """After what has been sent, at most as many as are read at once."""
-    attempts: int
-    failing_since: str
-
-
-def later(at: str, seconds: float) -> str:
-    return timestamp(datetime.fromisoformat(at) + timedelta(seconds=seconds))
 
 
 def push_due(connection: Connection, task_id: str, at: str) -> None:
@@ -99,20 +75,13 @@ def put_push_config(
         raise invalid("taskPushNotificationConfig", f"is one of more than {MAX_CONFIGS} of a task")
 
 
-class Outbox:
-    """The webhooks of a task server's callers."""
+class TaskOutbox:
+    """The webhooks of a task server's callers. `Outbox` and `Configs` of `push_outbox`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def create(self, task_id: str, config: PushConfig, caller: str, now: str) -> None:
-        """Tell `config` what happens to a task from now on.
-
-        Raises:
-            TaskNotFoundError: If the caller has no such task.
-            InvalidParamsError: If it has too many already.
-        """
-
         def write(connection: Connection) -> None:
             row = owned(connection, task_id, caller)
             # What happened last is told at once: the caller may have missed it just before.
@@ -122,40 +91,32 @@ class Outbox:
         await self._database.write(write)
 
     async def get(self, task_id: str, config_id: str, caller: str) -> PushConfig:
-        """Raises: TaskNotFoundError."""
-        found = await self.page(task_id, caller, config_id=config_id)
-        if not found:
+        def read(connection: Connection) -> Row[Any] | None:
+            owned(connection, task_id, caller)
+            key = push_configs.c.task_id == task_id, push_configs.c.id == config_id
+            return connection.execute(select(push_configs).where(*key)).one_or_none()
+
+        found = await self._database.read(read)
+        if found is None:
             raise TaskNotFoundError(f"the task has no push configuration {config_id[:80]!r}")
-        return found[0]
+        return _config(found)
 
     async def page(
-        self, task_id: str, caller: str, *, config_id: str = "", after: str = "", limit: int = 1
+        self, task_id: str, caller: str, *, after: str = "", limit: int = 1
     ) -> list[PushConfig]:
-        """Return the configurations of a task in the order of their ids.
-
-        Raises:
-            TaskNotFoundError: If the caller has no such task.
-        """
-
         def read(connection: Connection) -> list[PushConfig]:
             owned(connection, task_id, caller)
-            query = select(push_configs).where(
-                push_configs.c.task_id == task_id, push_configs.c.id > after
+            rows = connection.execute(
+                select(push_configs)
+                .where(push_configs.c.task_id == task_id, push_configs.c.id > after)
+                .order_by(push_configs.c.id)
+                .limit(limit)
             )
-            if config_id:
-                query = query.where(push_configs.c.id == config_id)
-            rows = connection.execute(query.order_by(push_configs.c.id).limit(limit)).all()
             return [_config(row) for row in rows]
 
         return await self._database.read(read)
 
     async def remove(self, task_id: str, config_id: str, caller: str) -> None:
-        """Forget a webhook; one that there is not is none the less forgotten.
-
-        Raises:
-            TaskNotFoundError: If the caller has no such task.
-        """
-
         def write(connection: Connection) -> None:
             owned(connection, task_id, caller)
             connection.execute(
@@ -167,13 +128,6 @@ class Outbox:
         await self._database.write(write)
 
     async def due(self, limit: int, *, busy: Collection[str]) -> list[Due]:
-        """Return what is due, the longest first, and then what will be.
-
-        Args:
-            limit: How many at most.
-            busy: Callers whose webhooks are left out.
-        """
-
         def read(connection: Connection) -> list[Due]:
             rows = connection.execute(
                 select(
@@ -184,40 +138,45 @@ class Outbox:
                 .order_by(push_configs.c.due_at)
                 .limit(limit)
             )
-            return [Due(*row) for row in rows]
+            return [Due(Webhook(row.task_id, row.id, row.caller), row.due_at) for row in rows]
 
         return await self._database.read(read)
 
-    async def delivery(self, task_id: str, config_id: str) -> Delivery | None:
-        """Return what a webhook is to be sent; None if it was removed, or everything is sent."""
-
-        def read(connection: Connection) -> Delivery | None:
+    async def delivery(self, webhook: Webhook) -> Delivery | None:
+        def read(connection: Connection) -> tuple[Row[Any], list[Event]] | None:
             row = connection.execute(
                 select(push_configs, tasks.c.context_id, tasks.c.caller, tasks.c.skill)
                 .join(tasks, tasks.c.id == push_configs.c.task_id)
-                .where(push_configs.c.task_id == task_id, push_configs.c.id == config_id)
+                .where(*_is(webhook))
             ).one_or_none()
             if row is None:
                 return None
-            return Delivery(
-                config=_config(row),
-                task=Snapshot(
-                    id=task_id, context_id=row.context_id, caller=row.caller, skill=row.skill
-                ),
-                events=_next_events(connection, task_id, row.sent_seq),
-                attempts=row.attempts,
-                failing_since=row.failing_since or "",
-            )
+            return row, _next_events(connection, webhook.task_id, row.sent_seq)
 
-        return await self._database.read(read)
+        found = await self._database.read(read)
+        if found is None:
+            return None
+        row, waiting = found
+        task = Snapshot(
+            id=row.task_id, context_id=row.context_id, caller=row.caller, skill=row.skill
+        )
+        body, seq = next_notification(task, waiting)
+        return Delivery(
+            config=_config(row),
+            body=body,
+            seq=seq,
+            attempts=row.attempts,
+            failing_since=row.failing_since or "",
+        )
 
-    async def sent(self, task_id: str, config_id: str, seq: int, now: str) -> None:
-        """Record that everything up to `seq` has arrived."""
+    def check(self) -> None:
+        """One process has the file for itself."""
 
+    async def sent(self, webhook: Webhook, seq: int, now: str) -> None:
         def write(connection: Connection) -> None:
             waiting = connection.execute(
                 select(events.c.kind)
-                .where(events.c.task_id == task_id, events.c.seq > seq)
+                .where(events.c.task_id == webhook.task_id, events.c.seq > seq)
                 .distinct()
             )
             kinds = set(waiting.scalars())
@@ -225,21 +184,17 @@ class Outbox:
             due_at = None if not kinds else later(now, COALESCED_S if kinds == {"artifact"} else 0)
             connection.execute(
                 update(push_configs)
-                .where(push_configs.c.task_id == task_id, push_configs.c.id == config_id)
+                .where(*_is(webhook))
                 .values(sent_seq=seq, due_at=due_at, attempts=0, failing_since=None)
             )
 
         await self._database.write(write)
 
-    async def failed(
-        self, task_id: str, config_id: str, due_at: str | None, now: str, why: str
-    ) -> None:
-        """Record that a delivery failed; `due_at`: when to try again, None: never."""
-
+    async def failed(self, webhook: Webhook, due_at: str | None, now: str, why: str) -> None:
         def write(connection: Connection) -> None:
             connection.execute(
                 update(push_configs)
-                .where(push_configs.c.task_id == task_id, push_configs.c.id == config_id)
+                .where(*_is(webhook))
                 .values(
                     due_at=due_at,
                     attempts=push_configs.c.attempts + 1,
@@ -249,6 +204,10 @@ class Outbox:
             )
 
         await self._database.write(write)
+
+
+def _is(webhook: Webhook) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return push_configs.c.task_id == webhook.task_id, push_configs.c.id == webhook.config_id
 
 
 def _next_events(connection: Connection, task_id: str, after: int) -> list[Event]:

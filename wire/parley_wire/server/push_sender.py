@@ -1,12 +1,12 @@
 """The worker that empties the outbox: in order for each webhook, again until it arrives or is too old.
 
-What a webhook is sent is what a stream would show: one StreamResponse in each notification. Pieces of
-one artifact that wait together go out together, as one piece.
+What a webhook is sent is what a stream would show: one StreamResponse in each notification.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections import Counter
 from contextlib import suppress
@@ -18,25 +18,20 @@ import httpx
 
 from parley_wire.http import open_http
 from parley_wire.problems import log_defect
-from parley_wire.server.outcomes import Chunk
-from parley_wire.server.push_rows import Delivery, Outbox, later
-from parley_wire.server.texts import Event, artifact_id, joined, timestamp
+from parley_wire.server.push_outbox import later
+from parley_wire.server.texts import timestamp
 from parley_wire.webhooks import WebhookRefusedError, Webhooks, signature_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from parley_wire.server.push_outbox import Delivery, Outbox, Webhook
+
+logger = logging.getLogger(__name__)
+
 MEDIA_TYPE: Final = "application/a2a+json"
-MAX_COALESCED: Final = 262_144
-"""Characters of an artifact in one notification; a single larger piece goes out as it is."""
 _AGAIN: Final = frozenset({408, 425, 429})
 _READ_AT_ONCE: Final = 256
-_LONGEST_SLEEP_S: Final = 60.0
-_CHUNK: Final = {
-    (appends, ends): next(each for each in Chunk if (each.appends, each.ends) == (appends, ends))
-    for appends in (False, True)
-    for ends in (False, True)
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +47,8 @@ class Patience:
     """A webhook that has failed for so long is given up."""
     at_once: int = 8
     """Notifications under way for one caller: a slow receiver is waited for by its owner alone."""
+    look_s: float = 60.0
+    """How often to look for what is due, if nobody says that there is something."""
 
 
 DEFAULT_PATIENCE: Final = Patience()
@@ -81,8 +78,7 @@ class PushSender:
         self._patience = patience
         self._jitter = jitter
         self._news = asyncio.Event()
-        self._under_way: dict[tuple[str, str], str] = {}
-        """Task and configuration, to the caller."""
+        self._under_way: set[Webhook] = set()
 
     def wake(self) -> None:
         self._news.set()
@@ -100,7 +96,9 @@ class PushSender:
     async def _send(self) -> None:
         timeout_s = self._patience.timeout_s
         async with (
-            open_http(timeout_s=timeout_s, addresses=self._webhooks.addresses) as http,
+            open_http(
+                timeout_s=timeout_s, addresses=self._webhooks.addresses, tls=self._webhooks.tls
+            ) as http,
             asyncio.TaskGroup() as group,
         ):
             while True:
@@ -112,50 +110,59 @@ class PushSender:
 
     async def _start_due(self, http: httpx.AsyncClient, group: asyncio.TaskGroup) -> float:
         """Start what is due; return how long nothing else will be."""
-        under_way = Counter(self._under_way.values())
+        under_way = Counter(each.caller for each in self._under_way)
         busy = {each for each, count in under_way.items() if count >= self._patience.at_once}
         now = timestamp(self._now())
         limit = _READ_AT_ONCE + len(self._under_way)
         for due in await self._outbox.due(limit, busy=busy):
-            place = (due.task_id, due.config_id)
-            if place in self._under_way or under_way[due.caller] >= self._patience.at_once:
+            webhook = due.webhook
+            if webhook in self._under_way or under_way[webhook.caller] >= self._patience.at_once:
                 continue
             if due.at > now:
-                return min(_seconds(due.at) - _seconds(now), _LONGEST_SLEEP_S)
-            under_way[due.caller] += 1
-            self._under_way[place] = due.caller
-            group.create_task(self._deliver(http, place))
-        return _LONGEST_SLEEP_S
+                return min(_seconds(due.at) - _seconds(now), self._patience.look_s)
+            under_way[webhook.caller] += 1
+            self._under_way.add(webhook)
+            group.create_task(self._deliver(http, webhook))
+        return self._patience.look_s
 
-    async def _deliver(self, http: httpx.AsyncClient, place: tuple[str, str]) -> None:
+    async def _deliver(self, http: httpx.AsyncClient, webhook: Webhook) -> None:
         try:
-            await self._attempt(http, place)
+            await self._attempt(http, webhook)
         except Exception as exc:  # noqa: BLE001 - process edge: one webhook must not stop the others
-            log_defect(exc, doing=f"a notification about task {place[0]}")
+            log_defect(exc, doing=f"a notification about task {webhook.task_id}")
             now = timestamp(self._now())
-            await self._outbox.failed(*place, later(now, self._patience.most_s), now, "defect")
+            await self._outbox.failed(webhook, later(now, self._patience.most_s), now, "defect")
         finally:
-            self._under_way.pop(place, None)
+            self._under_way.discard(webhook)
             self._news.set()
 
-    async def _attempt(self, http: httpx.AsyncClient, place: tuple[str, str]) -> None:
-        delivery = await self._outbox.delivery(*place)
+    async def _attempt(self, http: httpx.AsyncClient, webhook: Webhook) -> None:
+        delivery = await self._outbox.delivery(webhook)
         if delivery is None:
             return
-        body, seq = next_notification(delivery)
-        problem, final = await self._post(http, delivery, body, seq) if body else ("", False)
+        problem, final = await self._post(http, webhook, delivery) if delivery.body else ("", False)
         now = timestamp(self._now())
-        if problem:
-            due_at = None if final else self._next_attempt(delivery, now)
-            await self._outbox.failed(*place, due_at, now, problem)
-        else:
-            await self._outbox.sent(*place, seq, now)
+        if not problem:
+            await self._outbox.sent(webhook, delivery.seq, now)
+            return
+        newest = await self._outbox.delivery(webhook)
+        if newest is None or newest.config != delivery.config:
+            return  # what came of the one that was replaced says nothing about the new one
+        due_at = None if final else self._next_attempt(delivery, now)
+        await self._outbox.failed(webhook, due_at, now, problem)
+        if due_at is None:
+            logger.warning(
+                "webhook %s of task %s is given up: %s",
+                webhook.config_id,
+                webhook.task_id,
+                problem,
+            )
 
     async def _post(
-        self, http: httpx.AsyncClient, delivery: Delivery, body: bytes, seq: int
+        self, http: httpx.AsyncClient, webhook: Webhook, delivery: Delivery
     ) -> tuple[str, bool]:
         """Return why a notification did not arrive, and whether it never will; or nothing."""
-        config, task = delivery.config, delivery.task
+        config, body = delivery.config, delivery.body
         problem = self._webhooks.problem(config.url)
         if problem:
             return problem, True
@@ -163,8 +170,8 @@ class PushSender:
             "content-type": MEDIA_TYPE,
             "a2a-version": "1.0",
             **signature_headers(
-                self._keys(task.caller),
-                webhook_id=f"{task.id}/{config.id}/{seq}",
+                self._keys(webhook.caller),
+                webhook_id=f"{webhook.task_id}/{config.id}/{delivery.seq}",
                 timestamp=int(self._now().timestamp()),
                 body=body,
             ),
@@ -173,6 +180,7 @@ class PushSender:
             headers["x-a2a-notification-token"] = config.token
         if config.scheme:
             headers["authorization"] = f"{config.scheme} {config.credentials}".rstrip()
+        self._outbox.check()
         try:
             async with (
                 asyncio.timeout(self._patience.timeout_s),
@@ -183,6 +191,8 @@ class PushSender:
             return str(exc), True
         except TimeoutError:
             return f"no answer within {self._patience.timeout_s:g} s", False
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL, ValueError):
+            return "cannot be sent: its address or its id is not one for HTTP", True
         except httpx.HTTPError as exc:
             return f"{type(exc).__name__}", False
         if 200 <= status < 300:
@@ -196,39 +206,6 @@ class PushSender:
             return None
         pause_s = min(patience.most_s, patience.first_s * 2 ** min(delivery.attempts, 20))
         return later(now, pause_s * (1 - self._jitter() / 2))
-
-
-def next_notification(delivery: Delivery) -> tuple[bytes, int]:
-    """Return the next body, and what has been sent when it arrives; empty if there is nothing to show."""
-    events = delivery.events
-    for place, event in enumerate(events):
-        text = delivery.task.stream_text(event)
-        if text is None:
-            continue
-        if event.kind == "artifact":
-            event = _coalesced(events[place:])  # noqa: PLW2901 - it stands for this and the next ones
-            text = delivery.task.stream_text(event) or ""
-        return text.encode(), event.seq
-    return b"", events[-1].seq if events else 0
-
-
-def _coalesced(events: Sequence[Event]) -> Event:
-    """Join the first event, a piece of an artifact, with what follows of the same one."""
-    first = last = events[0]
-    pieces, size = [first.body], len(first.body)
-    for event in events[1:]:
-        if event.kind != "artifact" or not Chunk(event.state).appends:
-            break
-        if (
-            artifact_id(first.body) != artifact_id(event.body)
-            or size + len(event.body) > MAX_COALESCED
-        ):
-            break
-        pieces.append(event.body)
-        size += len(event.body)
-        last = event
-    chunk = _CHUNK[Chunk(first.state).appends, Chunk(last.state).ends]
-    return Event(last.seq, "artifact", joined(pieces), chunk.value)
 
 
 def _seconds(at: str) -> float:

@@ -23,6 +23,7 @@ from parley_wire.limits import (
     send_json,
     send_text,
 )
+from parley_wire.problems import retry_after_s
 from parley_wire.server.endpoint import (
     DEFAULT_LIMITS,
     STREAMS,
@@ -37,15 +38,14 @@ from parley_wire.server.endpoint import (
     rest_error,
 )
 from parley_wire.server.forms import invalid
-from parley_wire.server.older import STREAMS as OLDER_STREAMS
-from parley_wire.server.older_endpoint import REST, OlderEndpoint
-from parley_wire.server.older_rest import older_operation, older_params
 from parley_wire.server.streaming import Framing, send_stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
     from starlette.types import Receive, Scope, Send
+
+    from parley_wire.server.older_endpoint import OlderRest
 
 MEDIA_TYPE: Final = "application/a2a+json"
 _ERROR_TYPE: Final = "application/json"
@@ -106,7 +106,7 @@ class Rest:
         older: bool = False,
     ) -> None:
         self._endpoint = endpoint
-        self._older = OlderEndpoint(endpoint, REST) if older else None
+        self._older = _older(endpoint) if older else None
         self._extensions = extensions
         self._limits = limits
 
@@ -116,8 +116,8 @@ class Rest:
         try:
             if self._older is not None and path.startswith("v1/"):
                 endpoint: Endpoint = self._older
-                method, params = await self._older_request(scope, receive, path, call)
-                streams, media = OLDER_STREAMS, _ERROR_TYPE
+                method, params = await self._older_request(self._older, scope, receive, path, call)
+                streams, media = self._older.streams, _ERROR_TYPE
             else:
                 endpoint, streams, media = self._endpoint, STREAMS, MEDIA_TYPE
                 operation = _operation(scope["method"], path)
@@ -133,22 +133,24 @@ class Rest:
             return
         except Exception as exc:  # noqa: BLE001 - process edge: every failure is an A2A error body
             status, body = _shown(exc, doing=f"{scope['method']} {scope['path']}")
-            await send_json(send, body, status=status, content_type=_ERROR_TYPE)
+            wait_s = retry_after_s(exc)
+            headers = [] if wait_s is None else [(b"retry-after", str(wait_s).encode())]
+            await send_json(send, body, status=status, content_type=_ERROR_TYPE, headers=headers)
             return
         await send_text(send, result.encode(), media, activated(call, self._extensions))
 
     async def _older_request(
-        self, scope: Scope, receive: Receive, path: str, call: Call
+        self, older: OlderRest, scope: Scope, receive: Receive, path: str, call: Call
     ) -> tuple[str, Any]:
         """Return the method and the parameters that JSON-RPC of A2A 0.3 would have."""
-        found = older_operation(scope["method"], path.removeprefix("v1/"))
+        found = older.operation(scope["method"], path.removeprefix("v1/"))
         if found is None:
             raise _NoSuchPathError(f"A2A 0.3 has no {scope['method']} /{path[:80]}")
         if not is_older(call):
             check_version(call)
             raise VersionNotSupportedError("paths of A2A 0.3 are below /v1, those of 1.0 are not")
         method, named = found
-        return method, older_params(method, named, await self._params(scope, receive))
+        return method, older.params(method, named, await self._params(scope, receive))
 
     async def _params(self, scope: Scope, receive: Receive) -> dict[str, Any]:
         if scope["method"] != "POST":
@@ -183,6 +185,13 @@ class Rest:
             headers=activated(call, self._extensions),
             ping_s=self._limits.ping_s,
         )
+
+
+def _older(endpoint: Endpoint) -> OlderRest:
+    # The models of 0.3 take 5 MB, which only who speaks it should pay.
+    from parley_wire.server.older_endpoint import OlderRest  # noqa: PLC0415
+
+    return OlderRest(endpoint)
 
 
 def _operation(method: str, path: str) -> _Operation:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from parley_wire.problems import log_defect
@@ -24,6 +25,7 @@ from parley_wire.server.texts import (
     status,
     timestamp,
 )
+from parley_wire.server.writing import LogWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,10 +77,10 @@ class Runner:
     async def _take_up(self, task: Snapshot, after_restart: AfterRestart) -> None:
         if after_restart == "fail":
             reason = "the agent was restarted while it worked on this"
-            await self._append(task, self._said(task, State.FAILED, reason, code="restarted"))
+            await self._append(task, [self._said(task, State.FAILED, reason, code="restarted")])
             return
         again = self._said(task, State.WORKING, "taken up again after a restart")
-        if await self._append(task, again, run_again=True):
+        if await self._append(task, [again], run_again=True):
             self.launch(task, [json.loads(message) for message in task.messages])
 
     async def stop(self) -> None:
@@ -90,7 +92,7 @@ class Runner:
     async def cancel(self, task: Snapshot) -> bool:
         """End a task as cancelled; False if it has ended."""
         said = self._said(task, State.CANCELED, "cancelled by the caller")
-        if not await self._append(task, said):
+        if not await self._append(task, [said]):
             return False
         running = self._running.get(task.id)
         if running is not None:
@@ -110,12 +112,14 @@ class Runner:
         running.add_done_callback(self._tasks.discard)
 
     async def _run(self, task: Snapshot, messages: Sequence[dict[str, Any]]) -> None:
+        log = LogWriter(partial(self._append, task))
+
         async def update(text: str) -> None:
-            await self._append(task, self._said(task, State.WORKING, text))
+            await log.put(self._said(task, State.WORKING, text))
 
         async def emit(artifact: Artifact | DataArtifact, chunk: Chunk) -> None:
             new_id = str(uuid.uuid4()) if chunk is Chunk.WHOLE else "stream"
-            await self._append(task, [artifact_piece(artifact, new_id, chunk)])
+            await log.put(artifact_piece(artifact, new_id, chunk))
 
         request = TaskRequest(
             task_id=task.id,
@@ -127,8 +131,9 @@ class Runner:
             emit=emit,
         )
         try:
-            await self._append(task, await self._outcome(request, task))
+            await log.end(await self._outcome(request, task))
         except asyncio.CancelledError:
+            await log.settle()
             self._feed.break_off(task.id)
             raise
         except Exception as exc:  # noqa: BLE001 - process edge: the next start takes the task up
@@ -163,11 +168,11 @@ class Runner:
             self._logged()
         return added
 
-    def _said(self, task: Snapshot, state: State, text: str, *, code: str = "") -> list[Piece]:
+    def _said(self, task: Snapshot, state: State, text: str, *, code: str = "") -> Piece:
         message = agent_message(
             task_id=task.id,
             context_id=task.context_id,
             parts=[{"text": text}],
             code=code,
         )
-        return [status(state, self._now(), message)]
+        return status(state, self._now(), message)

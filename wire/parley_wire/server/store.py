@@ -10,7 +10,8 @@ from sqlalchemy import Connection, and_, func, or_, select, update
 
 from parley_wire.server.forms import invalid
 from parley_wire.server.params import ListParams, SendParams
-from parley_wire.server.push_rows import COALESCED_S, later, push_due, put_push_config
+from parley_wire.server.push_outbox import later
+from parley_wire.server.push_rows import COALESCED_S, push_due, put_push_config
 from parley_wire.server.rows import (
     add_events,
     add_task,
@@ -159,11 +160,11 @@ class TaskStore:
 
         Args:
             task_id: Whose log.
-            pieces: In order; a status only as the last.
+            pieces: In order; a status that ends or interrupts the task only as the last.
             at: When.
             run_again: Count one more run of the executor for the newest message.
         """
-        state = pieces[-1].state if pieces[-1].kind == "status" else ""
+        state = next((each.state for each in reversed(pieces) if each.kind == "status"), "")
         due_at = at if state else later(at, COALESCED_S)
 
         def write(connection: Connection) -> tuple[Event, ...]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
-from parley_coordinator.cli.doctor import file, server, tables
+from parley_coordinator.cli.doctor import file, server, tables, webhooks
 from parley_coordinator.cli.doctor.findings import Finding, ok, problem
 from parley_coordinator.engine.queues import SCHEMA
 from parley_coordinator.store import coordinators
@@ -102,7 +102,11 @@ def _queue(connection: Connection) -> list[Finding]:
 
 def _tables(connection: Connection) -> list[Finding]:
     now = tables.now()
-    return [*tables.stuck(connection, now), *tables.overdue(connection, now)]
+    return [
+        *tables.stuck(connection, now),
+        *tables.overdue(connection, now),
+        *webhooks.given_up(connection),
+    ]
 
 
 def _reading(path: Path) -> Connection:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from parley_cards.errors import ParleyError
 from parley_registry.client import RegistryClient
 from parley_wire.http import open_http
 
-from parley_coordinator.cli.doctor import database, machine, mesh
+from parley_coordinator.cli.doctor import database, machine, mesh, trust
 from parley_coordinator.cli.doctor.findings import Finding, Status, problem
 from parley_coordinator.cli.errors import ProblemsError, UsageError
 from parley_coordinator.cli.mesh import find_workflows
 from parley_coordinator.cli.output import console, print_json, print_table, text
-from parley_coordinator.settings import Settings, SettingsError
+from parley_coordinator.settings import DEFAULT_WORKFLOWS, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,13 +35,15 @@ def examine(
         settings = Settings.load(
             home=home, database_url=database_url, registry_url=registry_url, workflows=workflows
         )
-    except SettingsError as error:
+    except ParleyError as error:
         return [problem("settings", error.message, "see docs/settings.md")]
     findings = [*machine.python(), *machine.packages()]
     findings += _made("home", lambda: machine.home(settings.home))
     findings += _made("disk", lambda: machine.disk(settings.home))
     findings += _made("tokens", lambda: machine.tokens(settings.home))
     findings += _made("secrets", lambda: machine.secrets(settings.secrets))
+    findings += _made("tls", lambda: trust.certificate(settings.tls, now=datetime.now(UTC)))
+    findings += _made("card-key", lambda: trust.card_key(settings.card_key))
     findings += _made("database", lambda: database.examine(settings.database_url, settings.home))
     return findings + asyncio.run(_mesh(settings))
 
@@ -91,7 +94,7 @@ def _made(check: str, make: Callable[[], list[Finding]]) -> list[Finding]:
 
 async def _mesh(settings: Settings) -> list[Finding]:
     token = settings.mesh_token or _token(settings.home)
-    async with open_http() as http:
+    async with open_http(tls=settings.tls) as http:
         client = RegistryClient(settings.registry_url, http, token=token)
         findings, known = await mesh.registry(client, settings.registry_url)
         cards = None
@@ -102,7 +105,7 @@ async def _mesh(settings: Settings) -> list[Finding]:
             except ParleyError as error:
                 findings.append(problem("agents", error.message, "look at the registry's log"))
     folder = settings.workflows
-    if not folder.is_dir():
+    if folder == DEFAULT_WORKFLOWS and not folder.is_dir():
         with contextlib.suppress(UsageError):
             folder = find_workflows()  # where `parley up` finds them
     return findings + _made("workflows", lambda: mesh.workflows(folder, cards))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from parley_cards.errors import ParleyError
+from parley_wire.showing import shown_url
 
 from parley_coordinator.cli.doctor.findings import Finding, ok, problem, warning
 from parley_coordinator.delegation.catalog import AgentCatalog
@@ -25,12 +26,13 @@ _FILES = "*/workflow.yaml"
 
 async def registry(client: RegistryClient, url: str) -> tuple[list[Finding], list[AgentRecord]]:
     """Ask the registry for its agents."""
+    where = shown_url(url)
     try:
         found = await client.agents()
     except ParleyError as error:
-        do = f"start it, or name another: PARLEY_REGISTRY_URL is {url} ({error.code})"
+        do = f"start it, or name another: PARLEY_REGISTRY_URL is {where} ({error.code})"
         return [problem("registry", error.message, do)], []
-    return [ok("registry", f"{url} knows {len(found)} agents")], found
+    return [ok("registry", f"{where} knows {len(found)} agents")], found
 
 
 def agents(known: Sequence[AgentRecord]) -> list[Finding]:
@@ -38,7 +40,7 @@ def agents(known: Sequence[AgentRecord]) -> list[Finding]:
         warning(
             "agents",
             f"{each.name} is {each.health}{f': {each.problem}' if each.problem else ''}",
-            f"start it, or look whether {each.url} answers from the registry's machine",
+            f"start it, or look whether {shown_url(each.url)} answers from the registry's machine",
         )
         for each in known
         if each.health != "up"

@@ -110,7 +110,7 @@ def stuck(connection: Connection, now: datetime) -> list[Finding]:
 
 def overdue(connection: Connection, now: datetime) -> list[Finding]:
     """Say which runs wait for a time that has passed."""
-    late = [each.id for each in runs.unfinished(connection, now - LATE) if each.overdue]
+    late = [each.id for each in runs.stalled(connection, now - LATE) if each.overdue]
     if not late:
         return [ok("overdue", "no run waits for a time that has passed")]
     what = f"{_runs(len(late))} late: {_some(late)}"

@@ -2,6 +2,8 @@
 
 The revision is kept in `alembic_version`; it is the schema version with leading zeros. SQLite files have
 it as `user_version` too, so that a program from before there were revisions refuses a newer file.
+
+An empty database gets the tables as the program knows them; a test compares what the revisions make.
 """
 
 from __future__ import annotations
@@ -12,16 +14,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 from parley_wire.database.schema import set_user_version, user_version
 from parley_wire.errors import DatabaseUnusableError
-from sqlalchemy import inspect, text
+from sqlalchemy import Column, MetaData, String, Table, inspect, text
+
+from parley_coordinator.store.tables import METADATA
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-HEAD: Final = "0006"
+HEAD: Final = "0009"
 FIRST: Final = "0002"
 """What a SQLite file with `user_version` 2 and without `alembic_version` has."""
 _FOLDER: Final = Path(__file__).parent
 _VERSION: Final = text("SELECT version_num FROM alembic_version")
+_STAMP: Final = Table(
+    "alembic_version", MetaData(), Column("version_num", String(32), primary_key=True)
+)
+"""As Alembic makes it."""
 _ALEMBIC: Final = threading.Lock()
 """Alembic keeps what it works on in a module."""
 
@@ -38,6 +46,9 @@ def migrate(connection: Connection) -> None:
         return
     if found is None:
         _refuse_strangers(connection)
+        METADATA.create_all(connection)
+        _STAMP.create(connection, checkfirst=True)
+        connection.execute(_STAMP.insert(), {"version_num": HEAD})
     elif not (_is_older(found) if counted else found == FIRST):
         raise DatabaseUnusableError(
             f"the database has schema version {found.lstrip('0') or found}, this program needs"
@@ -45,7 +56,8 @@ def migrate(connection: Connection) -> None:
             found=found,
             expected=HEAD,
         )
-    _upgrade(connection, adopt=found is not None and not counted)
+    else:
+        upgrade(connection, adopt=not counted)
     if connection.dialect.name == "sqlite":
         set_user_version(connection, int(HEAD))
 
@@ -72,8 +84,14 @@ def _is_older(found: str) -> bool:
     return found.isdigit() and int(FIRST) <= int(found) < int(HEAD)
 
 
-def _upgrade(connection: Connection, *, adopt: bool) -> None:
-    # Most starts find nothing to do, and need not wait for this import.
+def upgrade(connection: Connection, *, adopt: bool = False) -> None:
+    """Go through the revisions one by one, from whichever the database has.
+
+    Args:
+        connection: In a transaction.
+        adopt: The tables are those of `FIRST`, and do not say so.
+    """
+    # Most starts find nothing to do, and need neither wait for this import nor keep its 7 MB.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 

@@ -11,12 +11,18 @@ if TYPE_CHECKING:
     from parley_coordinator.web.ports import Document
 
 
-def card_bytes(document: Document, reach: Reach) -> bytes:
-    """Return the A2A 1.0 card of a workflow in canonical JSON."""
-    return reach.card(_card(document), kind="workflows", name=document.name, scope="run:start")
+def card_bytes(document: Document, reach: Reach, *, pushes: bool) -> bytes:
+    """Return the A2A 1.0 card of a workflow in canonical JSON.
+
+    Args:
+        pushes: Whether callers may have webhooks told.
+    """
+    return reach.card(
+        _card(document, pushes=pushes), kind="workflows", name=document.name, scope="run:start"
+    )
 
 
-def _card(document: Document) -> dict[str, Any]:
+def _card(document: Document, *, pushes: bool) -> dict[str, Any]:
     title = document.title or document.name
     summary = document.summary or f"Runs the workflow {document.name}."
     return {
@@ -25,7 +31,7 @@ def _card(document: Document) -> dict[str, Any]:
         "version": document.version,
         "capabilities": {
             "streaming": True,
-            "pushNotifications": False,
+            "pushNotifications": pushes,
             "extendedAgentCard": False,
             "extensions": [
                 {

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from a2a.utils.errors import (
-    PushNotificationNotSupportedError,
     TaskNotCancelableError,
     TaskNotFoundError,
     UnsupportedOperationError,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from parley_coordinator.governance.access import Principal
     from parley_coordinator.model import Run
+    from parley_coordinator.web.a2a.pushing import Push
     from parley_coordinator.web.ports import Inbox, Runs
 
 _PUSH: Final = "PushNotificationConfig"
@@ -51,11 +51,19 @@ class WorkflowEndpoint:
     """
 
     def __init__(
-        self, workflow: str, *, runs: Runs, inbox: Inbox, principal: Principal, scope: Scope
+        self,
+        workflow: str,
+        *,
+        runs: Runs,
+        inbox: Inbox,
+        push: Push,
+        principal: Principal,
+        scope: Scope,
     ) -> None:
         self._workflow = workflow
         self._runs = runs
         self._inbox = inbox
+        self._push = push
         self._principal = principal
         self._scope = scope
 
@@ -72,7 +80,8 @@ class WorkflowEndpoint:
                 case "CancelTask":
                     return await self._cancel(task_params(params)[0])
             if _PUSH in method:
-                raise PushNotificationNotSupportedError("workflows do not push; their cards say so")
+                await self._view(self._push.task_of(method, params))
+                return await self._push.answer(method, params, call, self._principal)
             raise UnsupportedOperationError("there is no extended card")
 
     async def stream(self, method: str, params: Any, call: Call) -> AsyncGenerator[Batch]:
@@ -159,15 +168,15 @@ class WorkflowEndpoint:
         """
         message = send.message
         check_message(message)
-        if send.push is not None:
-            raise PushNotificationNotSupportedError("workflows do not push; their cards say so")
+        await self._push.check(send.push, message.get("taskId", ""), self._principal)
         if message.get("taskId"):
             view = await self._view(message["taskId"])
             if message.get("contextId", view.context_id) != view.context_id:
                 raise invalid("message.contextId", "is not the context of the task")
             await decide(self._inbox, view, send, self._principal)
+            await self._push.attach(view.run.id, send.push, self._principal)
             return view.run, False
-        return await self._runs.start(
+        run, fresh = await self._runs.start(
             self._principal,
             self._workflow,
             input_of(message),
@@ -176,6 +185,9 @@ class WorkflowEndpoint:
             contract=contract_of(message, call.headers),
             message_id=message["messageId"],
         )
+        # Until it is answered the client sends the message again, and finds the run.
+        await self._push.attach(run.id, send.push, self._principal)
+        return run, fresh
 
     async def _views(self, run_id: str, *, seen: Run | None = None) -> AsyncGenerator[View]:
         """Yield the run as it is, then again whenever it may have changed, until it or the server ends.

@@ -13,6 +13,8 @@ from parley_wire.server.older_card import with_older_fields
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from parley_cards.keys import SigningKey
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:
@@ -20,9 +22,11 @@ class Reach:
 
     public_url: str
     grpc: str | None = None
-    """`HOST:PORT` of the gRPC face; None: there is none."""
+    """Of the gRPC face: `HOST:PORT`, or `https://HOST:PORT`; None: there is none."""
     older: bool = False
     """Whether A2A 0.3 is spoken too."""
+    signer: SigningKey | None = None
+    """Signs what we say."""
 
     def card(self, card: dict[str, Any], *, kind: str, name: str, scope: str) -> bytes:
         """Return a card with our addresses and our authentication, in canonical JSON.
@@ -40,8 +44,14 @@ class Reach:
             # One scope is named: verifiers that drop empty values must not lose the requirement.
             "securityRequirements": [{"schemes": {"bearer": {"list": [scope]}}}],
         }
-        raw = canonical(whole)
-        return canonical(with_older_fields(load_card(raw)).json) if self.older else raw
+        if self.older:
+            whole = with_older_fields(load_card(canonical(whole))).json
+        if self.signer is not None:
+            # Imported when it is needed: cryptography costs a start 80 ms.
+            from parley_cards.signatures import sign  # noqa: PLC0415
+
+            whole = sign(whole, self.signer)
+        return canonical(whole)
 
     def _interfaces(self, kind: str, name: str) -> Iterator[dict[str, Any]]:
         url = f"{self.public_url}/{kind}/{quote(name, safe='')}"

@@ -1,53 +1,90 @@
 """An agent that the registry knows, reached through the coordinator: unchanged, but governed.
 
 What the agent says is passed on as it says it: tasks keep their ids, bare messages stay bare. What is
-added: the caller is somebody we know and may call agents, a task is its caller's alone, and each call is
-logged (ADR-0019).
+added: the caller is somebody we know and may call agents, a task is its caller's alone, the agent is
+left alone when it is not well, and what it is asked is written down (ADR-0019, ADR-0024).
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from a2a.types import Message, Task
-from a2a.utils.errors import A2A_ERROR_REASONS, A2AError, TaskNotFoundError
+from a2a.utils.errors import (
+    A2A_ERROR_REASONS,
+    A2AError,
+    ExtensionSupportRequiredError,
+    TaskNotFoundError,
+)
 from parley_cards.errors import ParleyError
-from parley_cards.extensions import DELEGATION
 from parley_wire.agent_errors import AgentProtocolError, AgentRefusedError, TaskUnknownError
-from parley_wire.events import event_of, send_result, task_of, tasks_page
+from parley_wire.events import event_of, send_result, task_of
 from parley_wire.server.endpoint import Batch
 from parley_wire.server.forms import invalid
 from parley_wire.server.params import list_params, send_params, task_params
 from parley_wire.server.push_params import created_config, push_query
 from parley_wire.server.texts import dumps
+from parley_wire.transport import KNOWN_EXTENSIONS
 
-from parley_coordinator.errors import InvalidRequestError
 from parley_coordinator.governance.access import Permission, require
-from parley_coordinator.store.cursor import read_cursor, write_cursor
+from parley_coordinator.web.a2a import relay_params
+from parley_coordinator.web.a2a.relay_card import relayed_extended_card
+from parley_coordinator.web.a2a.relay_pages import PAGE, read_cursor, read_page
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Collection
 
-    from parley_wire.client import AgentClient, Event
+    from parley_wire.client import Event
     from parley_wire.server.endpoint import Call
     from parley_wire.server.params import ListParams, SendParams
-    from parley_wire.server.push_params import PushConfig
 
     from parley_coordinator.governance.access import Principal
-    from parley_coordinator.web.ports import PassedOn
+    from parley_coordinator.web.a2a.reach import Reach
+    from parley_coordinator.web.a2a.relay_ports import (
+        Line,
+        Lines,
+        PassedOn,
+        RelayedActs,
+        RemoteAgent,
+    )
 
 logger = logging.getLogger(__name__)
 
-MAX_PAGES: Final = 20
-MAX_REFERENCES: Final = 100
-KEY: Final = "idempotencyKey"
-"""Of the delegation contract."""
-PAGE: Final = 100
+ACTS: Final = frozenset(
+    {
+        "SendMessage",
+        "SendStreamingMessage",
+        "CancelTask",
+        "CreateTaskPushNotificationConfig",
+        "DeleteTaskPushNotificationConfig",
+    }
+)
+"""Operations that change something, and are written down before they do."""
 _ERRORS: Final = {reason: error for error, reason in A2A_ERROR_REASONS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """What all calls of agents through the coordinator have in common."""
+
+    lines: Lines
+    passed_on: PassedOn
+    """Whose tasks there are."""
+    acts: RelayedActs
+    reach: Reach
+
+    def endpoint(self, name: str, line: Line, principal: Principal) -> AgentEndpoint:
+        return AgentEndpoint(name, line, self, principal)
+
+
+@dataclass(slots=True)
+class _Act:
+    """One operation under way."""
+
+    task_id: str = ""
 
 
 class AgentEndpoint:
@@ -55,144 +92,125 @@ class AgentEndpoint:
 
     Args:
         name: Of the agent in the registry.
-        passed_on: Whose tasks there are.
     """
 
-    def __init__(
-        self, name: str, client: AgentClient, passed_on: PassedOn, principal: Principal
-    ) -> None:
+    def __init__(self, name: str, line: Line, relay: Relay, principal: Principal) -> None:
         self._name = name
-        self._client = client
-        self._passed_on = passed_on
+        self._line = line
+        self._relay = relay
+        self._passed_on = relay.passed_on
         self._principal = principal
 
-    async def answer(self, method: str, params: Any, call: Call) -> str:  # noqa: ARG002 - the port's
-        with self._relaying(method):
+    async def answer(self, method: str, params: Any, call: Call) -> str:
+        async with self._relaying(method, params) as act:
+            agent = self._agent(call)
             match method:
                 case "SendMessage":
-                    return await self._send(params)
+                    return await self._send(agent, params, act)
                 case "GetTask" | "CancelTask":
-                    return await self._task(method, params)
+                    return await self._task(agent, method, params)
                 case "ListTasks":
-                    return await self._list(list_params(params))
+                    return await self._list(agent, list_params(params))
                 case "GetExtendedAgentCard":
-                    return dumps(await self._client.call(method, {}))
-            return await self._push(method, params)
+                    result = await agent.call(method, {})
+                    return relayed_extended_card(result, self._name, self._relay.reach)
+            return await self._push(agent, method, params)
 
-    async def stream(self, method: str, params: Any, call: Call) -> AsyncGenerator[Batch]:  # noqa: ARG002
-        with self._relaying(method):
+    async def stream(self, method: str, params: Any, call: Call) -> AsyncGenerator[Batch]:
+        async with self._relaying(method, params) as act:
+            agent = self._agent(call)
             if method == "SendStreamingMessage":
-                send = send_params(params)
-                asked = await self._admitted(send, params)
+                asked = await self._admitted(send_params(params), params)
             else:
-                task_id, _ = task_params(params)
-                await self._own(task_id)
-                asked = {"id": task_id}
+                act.task_id, _ = task_params(params)
+                await self._own(act.task_id)
+                asked = {"id": act.task_id}
             about = str(asked.get("id", ""))
-            events = self._client.stream_json(method, asked)
+            events = agent.stream_json(method, asked)
             async with contextlib.aclosing(events):
                 async for event in events:
                     about = await self._claim(event_of(self._name, event), about)
+                    act.task_id = about
                     yield Batch((dumps(event),), last=False)
 
-    async def _send(self, params: Any) -> str:
+    def _agent(self, call: Call) -> RemoteAgent:
+        """Return the agent with the extensions active that the caller and its card name.
+
+        Raises:
+            ExtensionSupportRequiredError: If the card requires more.
+            UnsupportedAgentError: If nothing that the agent offers is spoken here.
+        """
+        listed = self._line.card.json["capabilities"].get("extensions") or []
+        required = {each["uri"] for each in listed if each.get("required")}
+        missing = required - KNOWN_EXTENSIONS - call.extensions
+        if missing:
+            raise ExtensionSupportRequiredError(f"activate {', '.join(sorted(missing))[:500]}")
+        return self._line.client(call.extensions)
+
+    async def _send(self, agent: RemoteAgent, params: Any, act: _Act) -> str:
         asked = await self._admitted(send_params(params), params)
-        result = await self._client.call("SendMessage", asked)
-        await self._claim(send_result(self._name, result))
+        result = await agent.call("SendMessage", asked)
+        act.task_id = await self._claim(send_result(self._name, result))
         return dumps(result)
 
     async def _admitted(self, send: SendParams, params: dict[str, Any]) -> dict[str, Any]:
         """Return what the agent is sent, once it is clear that the caller may say it there."""
         message = send.message
+        relay_params.check_ids(message)
         if message.get("taskId"):
             await self._own(message["taskId"])
         referred = message.get("referenceTaskIds", [])
-        if len(referred) > MAX_REFERENCES:
-            raise invalid("message.referenceTaskIds", f"must name at most {MAX_REFERENCES} tasks")
-        if referred and {*referred} - await self._passed_on.owned(
-            self._name, self._caller, referred
-        ):
+        if referred and {*referred} - await self._owned(referred):
             raise TaskNotFoundError("there is no such task")
         context = message.get("contextId", "")
         if context and await self._passed_on.others_context(self._name, context, self._caller):
             raise invalid("message.contextId", "cannot be used; leave it out, or choose another")
-        configuration: dict[str, Any] = {"returnImmediately": send.return_immediately}
-        if send.history_length is not None:
-            configuration["historyLength"] = send.history_length
-        if send.push is not None:
-            configuration["taskPushNotificationConfig"] = _shown(send.push)
-        given = params.get("configuration")
-        modes = given.get("acceptedOutputModes") if isinstance(given, dict) else None
-        if isinstance(modes, list):
-            configuration["acceptedOutputModes"] = modes
-        asked: dict[str, Any] = {
-            "message": _keyed(message, self._caller),
-            "configuration": configuration,
-        }
-        if isinstance(params.get("metadata"), dict):
-            asked["metadata"] = params["metadata"]
-        return asked
+        return relay_params.sent_params(send, params, self._caller)
 
-    async def _task(self, method: str, params: Any) -> str:
+    async def _task(self, agent: RemoteAgent, method: str, params: Any) -> str:
         task_id, length = task_params(params)
         await self._own(task_id)
-        asked: dict[str, Any] = {"id": task_id}
-        if length is not None:
-            asked["historyLength"] = length
-        if isinstance(params.get("metadata"), dict):
-            asked["metadata"] = params["metadata"]
-        result = await self._client.call(method, asked)
+        result = await agent.call(method, relay_params.named_params(task_id, length, params))
         if task_of(self._name, result).id != task_id:
             raise AgentProtocolError(f"{self._name} answered with another task than was asked for")
         return dumps(result)
 
-    async def _list(self, asked: ListParams) -> str:
-        """Return the caller's among the agent's tasks; the agent knows only us, so all are read."""
-        try:
-            before = read_cursor(asked.page_token)
-        except InvalidRequestError as exc:
-            raise invalid("pageToken", "is not one that this agent gave out") from exc
-        found: list[tuple[str, str, dict[str, Any]]] = []
-        wanted = _filters(asked)
-        for _ in range(MAX_PAGES):
-            result = await self._client.call("ListTasks", wanted)
-            tasks, token = tasks_page(self._name, result)
-            mine = await self._passed_on.owned(
-                self._name, self._caller, [task.id for task in tasks]
-            )
-            shown = (each for each in result.get("tasks", []) if each["id"] in mine)
-            found += [(_changed(each), each["id"], each) for each in shown]
-            if not token:
-                break
-            wanted = {**wanted, "pageToken": token}
-        found.sort(key=lambda each: each[:2], reverse=True)
-        rest = [each for each in found if before is None or each[:2] < before]
-        page = rest[: asked.page_size]
-        more = write_cursor(*page[-1][:2]) if len(rest) > len(page) else ""
+    async def _list(self, agent: RemoteAgent, asked: ListParams) -> str:
+        """Return the caller's among the agent's tasks: the agent knows only us."""
+        cursor = read_cursor(asked.page_token)
+        wanted = relay_params.listed_params(asked, PAGE)
+
+        async def ask(token: str) -> Any:
+            more = {"pageToken": token} if token else {}
+            return await agent.call("ListTasks", {**wanted, **more})
+
+        page = await read_page(self._name, cursor, asked.page_size, ask=ask, owned=self._owned)
+        total = page.counted if cursor.total is None else cursor.total
+        if total < 0:
+            # Too many to be counted there: all that were ever asked for here.
+            total = await self._passed_on.count(self._name, self._caller)
+        following = page.following
         return dumps(
             {
-                "tasks": [each[2] for each in page],
-                "nextPageToken": more,
+                "tasks": page.tasks,
+                "nextPageToken": ""
+                if following is None
+                else replace(following, total=total).text(),
                 "pageSize": asked.page_size,
-                "totalSize": len(found),
+                "totalSize": total,
             }
         )
 
-    async def _push(self, method: str, params: Any) -> str:
+    async def _push(self, agent: RemoteAgent, method: str, params: Any) -> str:
         if method == "CreateTaskPushNotificationConfig":
             task_id, config = created_config(params)
             await self._own(task_id)
-            return dumps(await self._client.call(method, {"taskId": task_id, **_shown(config)}))
-        query = push_query(method, params)
-        await self._own(query.task_id)
-        asked: dict[str, Any] = {"taskId": query.task_id}
-        if query.config_id:
-            asked["id"] = query.config_id
+            asked = {"taskId": task_id, **relay_params.config_params(config)}
         else:
-            asked["pageSize"] = query.page_size
-            if query.page_token:
-                asked["pageToken"] = query.page_token
-        return dumps(await self._client.call(method, asked))
+            query = push_query(method, params)
+            await self._own(query.task_id)
+            asked = relay_params.query_params(query)
+        return dumps(await agent.call(method, asked))
 
     @property
     def _caller(self) -> str:
@@ -201,6 +219,9 @@ class AgentEndpoint:
     async def _own(self, task_id: str) -> None:
         if await self._passed_on.owner(self._name, task_id) != self._caller:
             raise TaskNotFoundError("there is no such task")
+
+    async def _owned(self, task_ids: Collection[str]) -> frozenset[str]:
+        return await self._passed_on.owned(self._name, self._caller, task_ids)
 
     async def _claim(self, result: Event, about: str = "") -> str:
         """Let a task that the agent names belong to the caller, before the caller hears of it.
@@ -223,13 +244,15 @@ class AgentEndpoint:
             raise invalid("message.messageId", "was used before, for another message")
         return task_id
 
-    @contextlib.contextmanager
-    def _relaying(self, method: str) -> Generator[None]:
-        """Check who calls, log how it ended, and call failures what the agent called them."""
-        outcome = "left"
+    @contextlib.asynccontextmanager
+    async def _relaying(self, method: str, params: Any) -> AsyncGenerator[_Act]:
+        """Check who calls, write down what and how it ended, and call failures what the agent called them."""
+        act, outcome, number = _Act(_named(params)), "left", 0
         try:
             require(self._principal, Permission.AGENT_CALL)
-            yield
+            if method in ACTS:
+                number = await self._relay.acts.begin(self._caller, self._name, method, act.task_id)
+            yield act
             outcome = "answered"
         except TaskUnknownError as exc:
             outcome = exc.code
@@ -244,49 +267,26 @@ class AgentEndpoint:
             outcome = exc.code if isinstance(exc, ParleyError) else type(exc).__name__
             raise
         finally:
-            logger.info("%s by %s to agent %s: %s", method, self._caller, self._name, outcome)
+            logger.info(
+                "%s by %s to agent %s, task %s: %s",
+                method,
+                self._caller,
+                self._name,
+                act.task_id[:80] or "-",
+                outcome,
+            )
+            if number:
+                await self._relay.acts.end(number, act.task_id, outcome)
 
 
-def _keyed(message: dict[str, Any], caller: str) -> dict[str, Any]:
-    """Return a message whose idempotency key is its caller's alone: the agent takes us all for one."""
-    metadata = message.get("metadata", {})
-    contract = metadata.get(DELEGATION)
-    key = contract.get(KEY) if isinstance(contract, dict) else None
-    if not isinstance(key, str):
-        return message
-    own = hashlib.sha256(f"{caller}|{key}".encode()).hexdigest()
-    return {**message, "metadata": {**metadata, DELEGATION: {**contract, KEY: own}}}
-
-
-def _filters(asked: ListParams) -> dict[str, Any]:
-    shown: dict[str, Any] = {"pageSize": PAGE, "includeArtifacts": asked.artifacts}
-    if asked.context_id:
-        shown["contextId"] = asked.context_id
-    if asked.state:
-        shown["status"] = asked.state
-    if asked.history_length is not None:
-        shown["historyLength"] = asked.history_length
-    if asked.changed_since:
-        shown["statusTimestampAfter"] = asked.changed_since
-    return shown
-
-
-def _changed(task: dict[str, Any]) -> str:
-    """Return when a task changed, so that text order is time order; empty if it does not say."""
-    status = task.get("status")
-    given = status.get("timestamp") if isinstance(status, dict) else None
-    try:
-        return datetime.fromisoformat(str(given)).isoformat(timespec="microseconds")
-    except ValueError:
+def _named(params: Any) -> str:
+    """Return the task that the parameters name, as far as anybody has looked at them."""
+    if not isinstance(params, dict):
         return ""
-
-
-def _shown(config: PushConfig) -> dict[str, Any]:
-    shown: dict[str, Any] = {"url": config.url}
-    if config.id:
-        shown["id"] = config.id
-    if config.token:
-        shown["token"] = config.token
-    if config.scheme:
-        shown["authentication"] = {"scheme": config.scheme, "credentials": config.credentials}
-    return shown
+    message = params.get("message")
+    places = (
+        message.get("taskId") if isinstance(message, dict) else None,
+        params.get("taskId"),
+        params.get("id"),
+    )
+    return next((each for each in places if isinstance(each, str) and each), "")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from parley_coordinator.web.a2a.pushing import Push
     from parley_coordinator.web.a2a.reach import Reach
     from parley_coordinator.web.ports import Document, Inbox, Runs, Workflows
 
@@ -38,11 +39,13 @@ class WorkflowAgents:
         runs: Runs,
         workflows: Workflows,
         inbox: Inbox,
+        push: Push,
         reach: Reach,
     ) -> None:
         self._runs = runs
         self._workflows = workflows
         self._inbox = inbox
+        self._push = push
         self._reach = reach
         self._made: dict[str, tuple[str, Router]] = {}
 
@@ -60,7 +63,7 @@ class WorkflowAgents:
         rpc = _Binding(self._endpoint, JsonRpc, document.name, older=older)
         return Router(
             routes=[
-                card_route(card_bytes(document, self._reach)),
+                card_route(card_bytes(document, self._reach, pushes=self._push.offered)),
                 # Some clients put a slash behind every address.
                 *(Route(path, rpc, methods=["POST"]) for path in ("/a2a", "/a2a/")),
                 Route(
@@ -76,6 +79,7 @@ class WorkflowAgents:
             workflow,
             runs=self._runs,
             inbox=self._inbox,
+            push=self._push,
             principal=principal_in(scope),
             scope=scope,
         )

@@ -93,7 +93,7 @@ def status(view: View) -> dict[str, Any]:
         "state": view.state.value,
         "timestamp": timestamp(view.run.updated_at),
     }
-    message = _status_message(view)
+    message = status_message(view)
     if message is not None:
         shown["message"] = message
     return shown
@@ -103,24 +103,40 @@ def updates(before: View, view: View) -> list[dict[str, Any]]:
     """Return what a stream that has shown one view says to get to the other."""
     if _told(before) == _told(view):
         return []
-    place = {"taskId": view.run.id, "contextId": view.context_id}
-    changed = {**place, "status": status(view), "metadata": {SEQUENCE: view.number()}}
     if view.state is not State.COMPLETED:
-        return [{"statusUpdate": changed}]
+        return [status_update(view)]
+    return [output_update(view), status_update(view)]
+
+
+def status_update(view: View) -> dict[str, Any]:
+    """Return the StreamResponse that says how the task stands."""
+    changed = {
+        "taskId": view.run.id,
+        "contextId": view.context_id,
+        "status": status(view),
+        "metadata": {SEQUENCE: view.number()},
+    }
+    return {"statusUpdate": changed}
+
+
+def output_update(view: View) -> dict[str, Any]:
+    """Return the StreamResponse that brings what the run has returned."""
     output = {
-        **place,
+        "taskId": view.run.id,
+        "contextId": view.context_id,
         "artifact": _artifact(view.run),
         "lastChunk": True,
         "metadata": {SEQUENCE: view.number(_OUTPUT_RANK)},
     }
-    return [{"artifactUpdate": output}, {"statusUpdate": changed}]
+    return {"artifactUpdate": output}
 
 
 def _told(view: View) -> tuple[State, Any]:
-    return view.state, _status_message(view)
+    return view.state, status_message(view)
 
 
-def _status_message(view: View) -> dict[str, Any] | None:
+def status_message(view: View) -> dict[str, Any] | None:
+    """Return the Message in the task's status, if it needs one."""
     run = view.run
     if run.state.final:
         return _fault(view, run.error or {}) if view.state is State.FAILED else None
@@ -247,4 +263,13 @@ def _deeper(value: Any, levels: int) -> bool:
     return levels == 0 or any(_deeper(inner, levels - 1) for inner in each)
 
 
-__all__ = ["TERMINAL", "View", "status", "task", "updates"]
+__all__ = [
+    "TERMINAL",
+    "View",
+    "output_update",
+    "status",
+    "status_message",
+    "status_update",
+    "task",
+    "updates",
+]

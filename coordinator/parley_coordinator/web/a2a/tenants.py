@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 from parley_wire.server.forms import invalid
 
 from parley_coordinator.web.a2a.endpoint import WorkflowEndpoint
-from parley_coordinator.web.a2a.relay import AgentEndpoint
 from parley_coordinator.web.a2a.routes import EXTENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from parley_wire.server.endpoint import Batch, Call, Endpoint
+    from parley_wire.tls import Tls
 
     from parley_coordinator.governance.accounts import Accounts
-    from parley_coordinator.web.ports import Inbox, Lines, PassedOn, Runs, Workflows
+    from parley_coordinator.web.a2a.pushing import Push
+    from parley_coordinator.web.a2a.relay import Relay
+    from parley_coordinator.web.ports import Inbox, Runs, Workflows
 
 
 class Tenants:
@@ -37,17 +39,25 @@ class Tenants:
         runs: Runs,
         workflows: Workflows,
         inbox: Inbox,
-        lines: Lines,
-        passed_on: PassedOn,
+        push: Push,
+        relay: Relay,
         only: str = "",
     ) -> None:
         self._accounts = accounts
         self._runs = runs
         self._workflows = workflows
         self._inbox = inbox
-        self._lines = lines
-        self._passed_on = passed_on
+        self._push = push
+        self._relay = relay
         self._only = only
+
+    def check(self, authorization: str | None) -> None:
+        """Return if somebody known calls; before anything of a request is read.
+
+        Raises:
+            UnauthenticatedError: If not.
+        """
+        self._accounts.principal(authorization)
 
     async def answer(self, method: str, params: Any, call: Call) -> str:
         endpoint, rest = await self._endpoint(params, call)
@@ -68,21 +78,27 @@ class Tenants:
         if kind == "workflows" and name:
             document = await self._workflows.document(name)
             return WorkflowEndpoint(
-                document.name, runs=self._runs, inbox=self._inbox, principal=principal, scope={}
+                document.name,
+                runs=self._runs,
+                inbox=self._inbox,
+                push=self._push,
+                principal=principal,
+                scope={},
             ), rest
         if kind == "agents" and name:
-            line = await self._lines.to(name)
-            return AgentEndpoint(name, line.client, self._passed_on, principal), rest
+            line = await self._relay.lines.to(name)
+            return self._relay.endpoint(name, line, principal), rest
         raise invalid("tenant", "must be workflows/NAME or agents/NAME, as the card says")
 
 
 @asynccontextmanager
-async def serving_grpc(endpoint: Endpoint, address: str) -> AsyncGenerator[None]:
+async def serving_grpc(endpoint: Tenants, address: str, tls: Tls) -> AsyncGenerator[None]:
     """Serve A2A over gRPC at `HOST:PORT`."""
     # Imported when it is needed: gRPC costs a start 60 ms.
     from parley_wire.server.grpc_binding import A2AServicer, GrpcServer  # noqa: PLC0415
 
-    server = GrpcServer(A2AServicer(endpoint, tokens=None, extensions=EXTENSIONS), address)
+    servicer = A2AServicer(endpoint, tokens=None, extensions=EXTENSIONS, check=endpoint.check)
+    server = GrpcServer(servicer, address, tls=tls)
     await server.start()
     try:
         yield
