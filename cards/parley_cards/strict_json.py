@@ -7,11 +7,13 @@ RecursionError on deep nesting. All that is refused here before anything acts on
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, ClassVar, NoReturn
 
 from parley_cards.errors import Kind, ParleyError
 
 MAX_DEPTH = 64
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 MAX_BYTES = 1_048_576
 
 
@@ -29,18 +31,25 @@ class JsonTooLargeError(ParleyError):
     kind: ClassVar[Kind] = Kind.TOO_LARGE
 
 
-def loads(raw: bytes | str, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Any:
+def loads(
+    raw: bytes | str,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_depth: int = MAX_DEPTH,
+    max_values: int | None = None,
+) -> Any:
     """Parse one JSON value.
 
     Args:
         raw: UTF-8 without a byte order mark.
         max_bytes: Larger input is refused unread.
         max_depth: How many arrays and objects may be open at once.
+        max_values: About how many there may be: what follows takes its time for each, however short.
 
     Raises:
         JsonTooLargeError: If `raw` is larger than `max_bytes`.
         MalformedJsonError: If it is not UTF-8 JSON, holds NaN or Infinity, a number with more than
-            400 characters, a lone surrogate, two equal keys in one object, or nests too deep.
+            400 characters, a lone surrogate, two equal keys in one object, too many values, or nests too deep.
     """
     data = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
     if len(data) > max_bytes:
@@ -51,6 +60,8 @@ def loads(raw: bytes | str, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_
         text = data.decode("utf-8")
     except UnicodeDecodeError as exc:
         raise MalformedJsonError(f"not UTF-8 at byte {exc.start}") from exc
+    if max_values is not None:
+        _check_values(text, max_values)
     _check_depth(text, max_depth)
     try:
         value = json.loads(
@@ -88,6 +99,17 @@ def _check_depth(text: str, max_depth: int) -> None:
                 raise MalformedJsonError(f"nested deeper than {max_depth} levels")
         elif char in "]}":
             depth -= 1
+
+
+def _check_values(text: str, max_values: int) -> None:
+    if len(text) <= max_values or _separators(text) <= max_values:
+        return
+    if _separators(_STRING.sub("", text)) > max_values:
+        raise MalformedJsonError(f"more than {max_values} values")
+
+
+def _separators(text: str) -> int:
+    return text.count(",") + text.count("[") + text.count("{")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -135,6 +135,20 @@ def test_brackets_inside_strings_are_not_depth() -> None:
     assert loads(text) == '[{"' * 1000
 
 
+@pytest.mark.parametrize("raw", ["[1,1,1,1]", "[[],[],[]]", '[{"a":1},{"a":1}]', '["","","",""]'])
+def test_more_values_than_allowed_are_refused_before_they_are_parsed(raw: str) -> None:
+    assert loads(raw, max_values=6) == loads(raw)
+    with pytest.raises(MalformedJsonError, match="more than 3 values"):
+        loads(raw, max_values=3)
+
+
+@given(st.text(alphabet='a,[{\\"\n'), st.integers(0, 3))
+def test_what_stands_in_strings_is_no_value(text: str, more: int) -> None:
+    raw = json.dumps([text] * (more + 1))
+
+    assert loads(raw, max_values=more + 1) == [text] * (more + 1)
+
+
 def test_the_limit_is_in_bytes() -> None:
     assert loads('"ää"', max_bytes=6) == "ää"
     with pytest.raises(JsonTooLargeError):

@@ -24,6 +24,7 @@ from parley_wire.agent_errors import (
     AgentUnreachableError,
     TaskUnknownError,
 )
+from parley_wire.bindings import MAX_VALUES
 from parley_wire.client import AgentClient, fetch_card
 from parley_wire.errors import UnsupportedAgentError
 from parley_wire.http import open_http
@@ -197,6 +198,14 @@ async def test_an_answer_larger_than_allowed_is_refused() -> None:
 
     async with agent_that(result(large), max_bytes=2000) as client:
         with pytest.raises(AgentProtocolError, match="2000 bytes"):
+            await client.send(message("hi"))
+
+
+async def test_an_answer_of_more_values_than_anybody_could_read_in_time_is_refused() -> None:
+    large = {"task": TASK | {"metadata": {"x": [1] * MAX_VALUES}}}
+
+    async with agent_that(result(large)) as client:
+        with pytest.raises(AgentProtocolError, match=f"{MAX_VALUES} values"):
             await client.send(message("hi"))
 
 

@@ -15,6 +15,7 @@ from a2a import types
 from a2a.types.a2a_pb2_grpc import A2AServiceServicer, add_A2AServiceServicer_to_server
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import NULL_VALUE, Value
 from google.rpc import error_details_pb2, status_pb2
 from parley_cards.card import Card, load_card
 from parley_wire.agent_errors import (
@@ -28,6 +29,7 @@ from parley_wire.agent_errors import (
     AgentUnreachableError,
     TaskUnknownError,
 )
+from parley_wire.bindings import MAX_VALUES
 from parley_wire.client import AgentClient
 from parley_wire.errors import UnsupportedAgentError
 from parley_wire.http import open_http
@@ -255,6 +257,18 @@ async def test_an_answer_that_json_cannot_say_is_a_protocol_error() -> None:
         for answer in (client.get_task("t-1"), anext(stream)):
             with pytest.raises(AgentProtocolError, match="JSON"):
                 await answer
+
+
+async def test_an_answer_over_grpc_of_more_values_than_anybody_could_read_is_refused() -> None:
+    async with speaking_grpc() as (servicer, client):
+        values = servicer.extra.data.list_value.values
+        values.extend([Value(null_value=NULL_VALUE)] * MAX_VALUES)
+        with pytest.raises(AgentProtocolError, match=f"{MAX_VALUES} values"):
+            await client.get_task("t-1")
+
+        del values[MAX_VALUES // 2 :]
+        found = await client.get_task("t-1")
+        assert len(found.artifacts[0].parts[1].data.list_value.values) == MAX_VALUES // 2
 
 
 async def test_an_agent_that_is_down_is_unreachable_and_found_again_when_it_is_back() -> None:

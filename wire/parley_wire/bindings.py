@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from parley_cards.card import Interface
 
 EVENTS: Final = "text/event-stream, application/json"
+MAX_VALUES: Final = 250_000
+"""In one answer or event: protobuf takes a second for so many, and nothing else happens meanwhile."""
 REST_EVENTS: Final = "text/event-stream, application/a2a+json, application/json"
 
 

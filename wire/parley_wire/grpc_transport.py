@@ -23,8 +23,9 @@ from parley_wire.agent_errors import (
     AgentRefusedError,
     from_grpc,
 )
+from parley_wire.bindings import MAX_VALUES
 from parley_wire.grpc_channels import GrpcAddress, GrpcChannels, NotConnectedError
-from parley_wire.protojson import MISFITS, plain
+from parley_wire.protojson import MISFITS, plain, values_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -45,6 +46,8 @@ REQUESTS: Final[dict[str, type[ProtobufMessage]]] = {
     "GetExtendedAgentCard": types.GetExtendedAgentCardRequest,
 }
 _DETAILS: Final = "grpc-status-details-bin"
+_LARGE_BYTES: Final = 131_072
+"""A larger answer is converted in a thread, and its values are counted: some are of four bytes each."""
 
 
 class GrpcTransport:
@@ -81,7 +84,7 @@ class GrpcTransport:
         async with self._classed():
             operation = await self._operation(method)
             answer = await operation(request, metadata=self._metadata, timeout=self._timeout_s)
-            return self._plain(answer)
+            return await self._plain(answer)
 
     async def stream(
         self,
@@ -103,7 +106,7 @@ class GrpcTransport:
                     if response is grpc.aio.EOF:
                         break
                     seen = True
-                    yield self._plain(response)
+                    yield await self._plain(response)
             finally:
                 call.cancel()
         if not seen:
@@ -123,7 +126,15 @@ class GrpcTransport:
                 f"nothing was sent to {self._name}: {str(exc)[:200]}", a2a_code="INVALID_PARAMS"
             ) from exc
 
-    def _plain(self, answer: ProtobufMessage) -> dict[str, Any]:
+    async def _plain(self, answer: ProtobufMessage) -> dict[str, Any]:
+        if answer.ByteSize() <= _LARGE_BYTES:
+            return self._read(answer)
+        found = await asyncio.to_thread(self._read, answer)
+        if await asyncio.to_thread(values_in, found) > MAX_VALUES:
+            raise AgentProtocolError(f"{self._name} answered with more than {MAX_VALUES} values")
+        return found
+
+    def _read(self, answer: ProtobufMessage) -> dict[str, Any]:
         try:
             return plain(answer)
         except (ProtoJsonError, ValueError) as exc:

@@ -18,7 +18,7 @@ from parley_wire.agent_errors import (
     from_http,
     from_transport,
 )
-from parley_wire.bindings import Binding, Request
+from parley_wire.bindings import MAX_VALUES, Binding, Request
 from parley_wire.events import rests
 from parley_wire.http import CONNECT_TIMEOUT_S, exchange
 from parley_wire.sse import SseParser
@@ -99,7 +99,9 @@ class HttpTransport:
 
     def _loads(self, raw: bytes) -> Any:
         try:
-            return strict_json.loads(raw, max_bytes=self._max_bytes, max_depth=MAX_DEPTH)
+            return strict_json.loads(
+                raw, max_bytes=self._max_bytes, max_depth=MAX_DEPTH, max_values=MAX_VALUES
+            )
         except ParleyError as exc:
             raise AgentProtocolError(f"{self._name} did not answer in JSON: {exc.message}") from exc
 

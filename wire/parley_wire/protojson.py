@@ -38,3 +38,17 @@ def whole(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
         return int(value)
     return value
+
+
+def values_in(value: Any) -> int:
+    """Return how many values there are in a JSON value, itself included; no recursion."""
+    count, layer = 0, [value]
+    while layer:
+        count += len(layer)
+        layer = [
+            inner
+            for each in layer
+            if isinstance(each, (dict, list))
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return count

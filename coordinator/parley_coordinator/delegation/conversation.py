@@ -69,6 +69,7 @@ class Conversation:
         self.heard = 0
         """What the agent has said so far, in answer to a message or of a task: it has begun."""
         self._past = past
+        self._resent = log.resent_at(place)
         self._silence_s = silence_s
         self._client = client
         self._card = card
@@ -204,7 +205,8 @@ class Conversation:
     async def _note_late(self, word: Event) -> None:
         if not isinstance(word, Task) or word.context_id != self.context:
             return
-        if await self._log.note_late(self._place, word.id, word.context_id):
+        noted = self._log.note_late(self._place, word.id, word.context_id, resent=self._resent)
+        if await noted:
             self._departing.left()
 
     async def _next(self, stream: Any, folded: Folded | None) -> Event | None:

@@ -20,6 +20,9 @@ SOON_S: Final = 0.02
 """So long may a row that nobody waits for be kept back, to share the commit of one that counts."""
 
 
+_RESENT: Final = "resent."
+
+
 class Claims(Protocol):
     """What the log asks of `engine.claims.Claims`."""
 
@@ -129,6 +132,13 @@ class RunLog:
         """What came of asking for the end of what went to an agent, oldest first."""
         return self._numbered(place, "cancelled")
 
+    def resent_at(self, place: Place) -> int:
+        """How often a person has had the message of a place sent again."""
+        return sum(
+            each.attempt == place.attempt and each.kind.startswith(_RESENT)
+            for each in self.at(place.path)
+        )
+
     def _has_ended(self, place: Place) -> bool:
         if any(self.recall(place, end) is not None for end in ("observed", "failed")):
             return True
@@ -151,8 +161,12 @@ class RunLog:
 
         self._keep_back(write)
 
-    async def note_late(self, place: Place, task: str, context: str) -> bool:
+    async def note_late(self, place: Place, task: str, context: str, *, resent: int) -> bool:
         """Write down a task that an agent has named after nobody waited for its answer any more.
+
+        Args:
+            resent: From `resent_at`, when the message left. What a person has had sent again since is
+                another task: this one counts no more.
 
         Returns:
             Whether nobody will look at it, so that it is to be called back now: that is owed.
@@ -161,6 +175,8 @@ class RunLog:
 
         def write(connection: Connection) -> bool:
             rows = journal.at(connection, self.run_id, place)
+            if sum(each.kind.startswith(_RESENT) for each in rows) > resent:
+                return False
             known = [each for each in rows if each.kind.partition(".")[0] == "sent"]
             if task not in {each.body["task"] for each in known}:
                 body = {"task": task, "context": context}

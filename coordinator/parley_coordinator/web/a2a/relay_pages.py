@@ -120,9 +120,12 @@ async def read_page(
 async def _mine(
     name: str, result: Any, owned: Callable[[Collection[str]], Awaitable[Collection[str]]]
 ) -> tuple[list[dict[str, Any]], str]:
-    tasks, following = tasks_page(name, result)
-    if len(tasks) > MAX_TASKS or len(following) > MAX_TOKEN:
+    listed = result.get("tasks") if isinstance(result, dict) else None
+    if isinstance(listed, list) and len(listed) > MAX_TASKS:
         raise AgentProtocolError(f"{name} answered with a page that is too large")
+    tasks, following = tasks_page(name, result)
+    if len(following) > MAX_TOKEN:
+        raise AgentProtocolError(f"{name} answered with a page token that is too large")
     mine = await owned([task.id for task in tasks])
     return [each for each in result.get("tasks", []) if each["id"] in mine], following
 
