@@ -282,6 +282,8 @@ class Stopped:
     """The state of its task, or in words why nobody knows it."""
     settled: bool
     """Asking once more would change nothing: it has ended, has not begun, or cannot be called back."""
+    elsewhere: bool = False
+    """Another coordinator may be able to; this one has not asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -212,6 +212,26 @@ def test_a_commit_that_fails_neither_loses_nor_doubles_nor_turns_round_anything(
     assert asyncio.run(say()) == log
 
 
+async def test_an_outcome_is_stored_though_the_commit_before_it_fails_meanwhile() -> None:
+    log: list[str] = []
+    full = asyncio.Event()
+
+    async def append(pieces: Any) -> tuple[Event, ...]:
+        if not full.is_set():
+            await full.wait()
+            raise FullDiskError
+        log.extend(piece.body for piece in pieces)
+        return ()
+
+    writer = LogWriter(append)
+    await writer.put(Piece("artifact", "chunk"))
+    ending = asyncio.create_task(writer.end([Piece("status", "outcome")]))
+    await asyncio.sleep(0)
+    full.set()
+    await ending
+    assert log == ["chunk", "outcome"]
+
+
 async def test_who_says_too_much_waits_for_the_disk() -> None:
     gate = asyncio.Event()
     batches: list[int] = []

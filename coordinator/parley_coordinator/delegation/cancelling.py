@@ -39,9 +39,12 @@ async def cancel(
     if intended is None:
         return Stopped("nothing was sent", settled=True)
     if "agent" not in intended.body:
-        more = "; its task may be running" if intended.body["traceable"] else ""
-        outcome = f"what {intended.body['who']} was asked cannot be called back{more}"
-        return Stopped(outcome, settled=True)
+        who, traceable = intended.body["who"], bool(intended.body["traceable"])
+        if not traceable:
+            return Stopped(f"what {who} was asked cannot be called back", settled=True)
+        # Whichever coordinator has asked still has what that takes, if it has not ended since.
+        outcome = f"what {who} was asked cannot be called back from here; its task may be running"
+        return Stopped(outcome, settled=False, elsewhere=True)
     if known.nothing_begun:
         return Stopped(f"{intended.body['agent']['name']} had not begun it", settled=True)
     outcome = await _call_back(routing, connect, intended, log.task_at(place))

@@ -190,9 +190,9 @@ class Conversation:
         source = cast("AsyncGenerator[Event]", stream)
 
         async def late(word: Event | None) -> None:
-            await source.aclose()
-            if word is not None:
-                await self._note_late(word)
+            async with aclosing(source):
+                if word is not None:
+                    await self._note_late(word)
 
         word = await self._departing.first_word(_first(source), late)
         async with aclosing(source):

@@ -61,7 +61,7 @@ ONWARD: Final = timedelta(seconds=2)
 
 @dataclass(slots=True)
 class _Under:
-    """How far one look has got when its time in memory is over."""
+    """How far one look has got when its time in memory is over. A `Look`."""
 
     agent: str = ""
     waits_for: str = ""
@@ -71,6 +71,9 @@ class _Under:
 
     def heard(self, agent: str, waits_for: str) -> None:
         self.agent, self.waits_for = agent, waits_for
+
+    def departs(self) -> None:
+        self.departing.begin()
 
 
 class Delegation:
@@ -164,12 +167,13 @@ class Delegation:
         """Go from agent to agent until one of them has the step, or none is left."""
         anew = bool(resend) and log.recall(call.place, f"resent.{resend}") is None
         while True:
-            placed = await self._placing.place(call, log, under.heard, anew=anew)
+            placed = await self._placing.place(call, log, under, anew=anew)
             if not isinstance(placed, Placed):
                 return placed
             under.placed = placed
             try:
                 if anew:
+                    under.departs()
                     ruled = intents.ruling(log, call)
                     await log.append(call.place, f"resent.{resend}", ruled, exclusive=True)
                 under.exchange = self._exchange(call, log, placed, under.departing)

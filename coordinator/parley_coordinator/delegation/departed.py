@@ -94,13 +94,17 @@ class Departing:
         self._until = timeout.when()
         self._latest = asyncio.get_running_loop().time() + latest_s
 
+    def begin(self) -> None:
+        """Keep the look from ending before the first word about what leaves now."""
+        self._timeout.reschedule(self._latest)
+
     async def first_word(
         self,
         arriving: Coroutine[None, None, T],
         late: Callable[[T], Coroutine[None, None, None]],
     ) -> T:
         """See `Departed.first_word`."""
-        self._timeout.reschedule(self._latest)
+        self.begin()
         try:
             return await self._departed.first_word(arriving, late)
         finally:

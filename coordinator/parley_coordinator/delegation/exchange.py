@@ -70,6 +70,7 @@ class Exchange:
         self._draw = draw
         self._untouched = False
         self._again = False
+        self._ruled = False
         self._in_flight = False
         self._rubbish = ("", 0)
 
@@ -95,7 +96,7 @@ class Exchange:
             WorkflowError: It is known that the step failed.
         """
         self._untouched = first or anew
-        self._again = anew
+        self._again = self._ruled = anew
         while True:
             try:
                 return await self._attempt(answer)
@@ -151,7 +152,9 @@ class Exchange:
         place = self._call.place
         key = intents.ids_at(self._log, place).answer(answer.ordinal)
         body = {"message": key, "to": answer.to}
-        await self._log.append(place, f"relayed.{answer.ordinal}", body, exclusive=True)
+        relayed = await self._log.append(place, f"relayed.{answer.ordinal}", body, exclusive=True)
+        # What may have left already has the id that it had then.
+        key = str(relayed.body["message"])
         return results.answer_message(
             message_id=key, task=task.id, context_id=task.context_id, values=answer.values
         )
@@ -159,7 +162,9 @@ class Exchange:
     async def _recover(self, exc: AgentError) -> Working | Uncertain | Declined | None:
         """Decide what an error means; None: it was waited for, try again."""
         if exc.disposition == "final":
-            if not self._untouched or self._talk.heard or self._talk.task is not None:
+            # With its new deadline, who has the message after all refuses it as another one.
+            known = self._ruled and self._choice.card.dedupes
+            if not self._untouched or known or self._talk.heard or self._talk.task is not None:
                 return self._uncertain(f"it may have begun, and the agent refuses: {exc.message}")
             raise self._refused(exc) from exc
         not_taken = exc.disposition == "retry"

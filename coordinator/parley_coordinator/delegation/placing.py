@@ -6,7 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from parley_cards.errors import ParleyError
 
@@ -55,6 +55,21 @@ class Placed:
         self.gate.slots.leave()
 
 
+class Look(Protocol):
+    """One look at a step, which lasts for as long as it may be kept in memory."""
+
+    def heard(self, agent: str, waits_for: str) -> None:
+        """Take down whom the step is about to wait for, and for what."""
+        ...
+
+    def departs(self) -> None:
+        """Last until the message has an answer: a row that says that it leaves is about to be written.
+
+        A look that ended between the two would leave a row behind of which nobody knows whether it is so.
+        """
+        ...
+
+
 class Placing:
     """Finds the agent of each place.
 
@@ -79,12 +94,11 @@ class Placing:
         self._new_id = new_id
 
     async def place(
-        self, call: Call, log: RunLog, heard: Callable[[str, str], None], *, anew: bool = False
+        self, call: Call, log: RunLog, look: Look, *, anew: bool = False
     ) -> Placed | Working | Uncertain:
         """Return the agent of this place; it is chosen durably, and again only if it declined.
 
         Args:
-            heard: Told the name of the agent, and what for, before it is waited for.
             anew: A person has ruled that it did not run, so that it is to wait as if it were new.
 
         Raises:
@@ -92,7 +106,7 @@ class Placing:
         """
         known = intents.of(log, call.place)
         if known.newest is None or known.nothing_begun:
-            return await self._anywhere(call, log, known, heard)
+            return await self._anywhere(call, log, known, look)
         agent = known.newest.body["agent"]
         try:
             choice = await self._routing.pinned(
@@ -108,7 +122,7 @@ class Placing:
             logger.warning("run %s waits for the registry: %s", log.run_id, exc.message)
             return Working(str(agent["name"]), MISSING_AGAIN)
         gate = self._gates.of(choice.card)
-        heard(choice.card.name, NO_ROOM)
+        look.heard(choice.card.name, NO_ROOM)
         if anew:
             await self._turn(call, log, choice, gate)
         else:
@@ -116,7 +130,7 @@ class Placing:
         return Placed(choice=choice, client=client, gate=gate, first=False, leeway=Leeway())
 
     async def _anywhere(
-        self, call: Call, log: RunLog, known: Intents, heard: Callable[[str, str], None]
+        self, call: Call, log: RunLog, known: Intents, look: Look
     ) -> Placed | Working:
         choice = await self._routing.choose(
             call.function, call.version, declined_by=known.turned_down_by
@@ -134,12 +148,12 @@ class Placing:
             client = self._connect(choice.card)
         except ParleyError as exc:
             raise unusable(call, choice.card.name, exc.message) from exc
-        heard(choice.card.name, LEFT_ALONE)
+        look.heard(choice.card.name, LEFT_ALONE)
         resting = await self._rested(call, log, choice, known)
         if resting is not None:
             return resting
         gate = self._gates.of(choice.card)
-        heard(choice.card.name, NO_ROOM)
+        look.heard(choice.card.name, NO_ROOM)
         await self._turn(call, log, choice, gate)
         try:
             # Nothing is awaited from here to the row: two branches cannot both get the last call.
@@ -152,6 +166,7 @@ class Placing:
                 contract = before.body.get("contract", {})
                 self._terms.check_agent(contract, choice.card, call.place)
             body = intents.body(call, choice, contract, known, own)
+            look.departs()
             await log.append(call.place, intents.kind(known.number + 1), body, exclusive=True)
         except BaseException:
             gate.slots.leave()

@@ -34,6 +34,8 @@ AT_ONCE: Final = 32
 """So many agents are asked to stop something at the same time."""
 TAKEN: Final = timedelta(seconds=30)
 """So long is what somebody asks about not due for anybody else."""
+OFTEN: Final = 2
+"""What only another coordinator can stop is due as often as after so many tries."""
 LOOK_S: Final = 5.0
 """What others have left is found so soon after it is due."""
 
@@ -157,6 +159,8 @@ class CallingBack:
         elif not told and log.recall(place, "failed") is None:
             body = {"outcome": stopped.outcome, "again": True}
         tries = owed.tries + 1
+        if stopped.elsewhere:
+            tries = min(tries, OFTEN)  # so that it comes to whoever can
         due = now + timedelta(seconds=calling_back.pause_s(tries, self._draw))
 
         def write(connection: Connection) -> None:

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 MAX_TRIES: Final = 6
 SEND_S: Final = 60.0
 """So long may an agent take to answer a message, if it is silent for no longer than a client waits."""
+TURN_S: Final = 120.0
+"""So long does a message wait for room at an agent that has as much to do as it takes at once."""
 POLL_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Pauses between two looks at a task; the last one repeats."""
 LONGEST_PAUSE_S: Final = 30.0
@@ -84,7 +86,7 @@ class Sending:
         self._begun = trail.begun
         patience = None if self.streams else self.patience.total_seconds()
         try:
-            async with asyncio.timeout(patience) as self._timeout, self._turn(trail):
+            async with self._turn(trail), asyncio.timeout(patience) as self._timeout:
                 return await self._tried(trail)
         except TimeoutError:
             if not self._begun:
@@ -114,7 +116,9 @@ class Sending:
                 raise misconfigured(f"{self.who}: {exc.message}") from exc
             except AgentError as exc:
                 if exc.disposition == "final":
-                    if self._begun:
+                    # Without its deadline, who has the message after all refuses it as another one.
+                    known = self.card.dedupes and trail.log.resent_at(trail.place) > 0
+                    if self._begun or known:
                         why = f"it may have begun, and the agent refuses: {told(exc.message)}"
                         raise LostError(why) from exc
                     raise a2a_answers.refused(self.who, exc) from exc
@@ -131,7 +135,8 @@ class Sending:
         if self._begun:
             self.guard.enter_anyway()
         else:
-            await self.guard.enter((trail.log.run_id, trail.place))
+            async with asyncio.timeout(TURN_S):
+                await self.guard.enter((trail.log.run_id, trail.place))
         try:
             yield
         finally:

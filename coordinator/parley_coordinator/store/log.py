@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 SOON_S: Final = 0.02
 """So long may a row that nobody waits for be kept back, to share the commit of one that counts."""
-
-
 _RESENT: Final = "resent."
 
 

@@ -217,3 +217,36 @@ async def test_what_could_not_be_stopped_in_time_is_told_to_the_operator(
     assert (effect["state"], effect["task"]) == ("running", "t-1")
     assert "vendor could not cancel" in effect["said"]
     assert any("could not be stopped" in each["title"] for each in why)
+
+
+ASKS_A_VENDOR = """\
+  - ask:
+      metadata: {label: Ask}
+      call: a2a
+      with:
+        server: URL/a2a
+        method: message/send
+        parameters: {message: {parts: [{kind: data, data: {do: work}}]}}
+      timeout: {after: {minutes: 5}}
+"""
+
+
+async def test_who_cancels_leaves_the_task_of_a_vendor_to_the_coordinator_that_can_call_it_back(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calling_back, "FIRST_S", 0.1)
+    vendor, served = ScriptedAgent(), Background()
+    vendor.url, served.app = served.url, vendor.app()
+    env = {"PARLEY_DATABASE_URL": postgres_url, "PARLEY_EGRESS": "127.0.0.1"}
+    documents = {"ask": ASKS_A_VENDOR.replace("URL", served.url)}
+    async with (
+        served,
+        world(tmp_path, documents, env=env) as mesh,
+        beside(mesh, postgres_url) as other,
+    ):
+        run = await mesh.start("ask", {})
+        await taken(vendor)
+        await cancel(other, run)
+
+        assert await stopped(vendor) == ["t-1"]
+        await told(other, run, "TASK_STATE_CANCELED")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,11 @@ async def steps(mesh: World, run: str) -> list[dict[str, Any]]:
 async def load(mesh: World, name: str) -> dict[str, Any]:
     agents = (await mesh.get("/v1/agents"))["agents"]
     return next(dict(agent["load"]) for agent in agents if agent["name"] == name)
+
+
+async def waiting_at(mesh: World, agent: OddAgent, *, inside: int, waiting: int) -> bool:
+    found = await load(mesh, agent.name)
+    return (found["inFlight"], found["waiting"]) == (inside, waiting)
 
 
 async def waits(mesh: World, run: str) -> list[dict[str, Any]]:
@@ -164,3 +171,24 @@ async def test_a_run_that_is_cancelled_before_anybody_has_begun_says_so(tmp_path
 
     assert ended["state"] == "cancelled"
     assert agent.cancelled == []
+
+
+async def test_patience_does_not_end_between_the_row_and_the_message(tmp_path: Path) -> None:
+    """Or the row would stand, and nobody could tell whether the message has left."""
+    loop, agent = asyncio.get_running_loop(), OddAgent(lists=False, concurrency=1)
+    async with world(tmp_path, {"act": CALL}, agent, env={"PARLEY_PATIENCE_S": "3"}) as mesh:
+        first = await mesh.start("act", {"do": "work"})
+        await until(lambda: waiting_at(mesh, agent, inside=1, waiting=0))
+        second = await mesh.start("act", {"do": "complete"})
+        await until(lambda: waiting_at(mesh, agent, inside=1, waiting=1))
+        out_of_patience = loop.time() + 3.5
+        with closing(sqlite3.connect(tmp_path / "coordinator.db", isolation_level=None)) as held:
+            held.execute("BEGIN IMMEDIATE")
+            agent.finish_all()
+            released = loop.create_future()
+            loop.call_at(out_of_patience, released.set_result, None)
+            await released
+        ended = [await mesh.ended(run) for run in (first, second)]
+
+    assert [each["state"] for each in ended] == ["completed", "completed"]
+    assert agent.runs == 2

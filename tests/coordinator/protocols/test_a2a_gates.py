@@ -74,6 +74,27 @@ async def test_no_more_messages_are_under_way_than_the_agent_takes_at_once(
     assert agent.runs == 6
 
 
+async def test_who_waits_for_a_turn_at_an_agent_waits_longer_than_a_look_at_a_task(
+    tmp_path: Path,
+) -> None:
+    agent = OddAgent(concurrency=1, answering=asyncio.Event())
+    served = Background()
+    agent.url, served.app = served.url, agent.app()
+    async with served, bench(tmp_path, patience=0.1) as run:
+        sent = [asyncio.create_task(run.perform(send(n, served.url))) for n in range(3)]
+        began = time.monotonic()
+
+        async def out_of_patience() -> bool:
+            return bool(agent.tasks) and time.monotonic() - began > 0.5
+
+        await until(out_of_patience)
+        assert agent.answering is not None
+        agent.answering.set()
+        outputs = await asyncio.gather(*sent)
+
+    assert [each["task"]["status"]["state"] for each in outputs] == ["TASK_STATE_COMPLETED"] * 3
+
+
 async def test_what_is_sent_again_carries_the_contract_that_was_written_down(
     tmp_path: Path,
 ) -> None:

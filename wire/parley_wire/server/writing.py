@@ -54,14 +54,20 @@ class LogWriter:
         """Write these behind all that was put; return when everything is durable.
 
         Raises:
-            Exception: What the commit raises.
+            Exception: What a commit raises that has tried them.
         """
         self._failure = None
+        under_way = self._writing is not None
         for piece in pieces:
             self._add(piece)
-        if self._writing is None:
+        if not under_way:
             self._begin()
         await self.settle()
+        if under_way and self._waiting:
+            # Maybe only what was being written before has failed.
+            self._failure = None
+            self._begin()
+            await self.settle()
         self._tell_failure()
 
     async def settle(self) -> None:
