@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 SEND_S: Final = 60.0
 """So long is the first word waited for; a connection on which nothing comes is given up before."""
+LINGER_S: Final = 2.0
+"""So long does a process that stops wait for the first words that are still to come."""
 
 
 class Departed:
@@ -50,8 +52,10 @@ class Departed:
             raise
 
     async def aclose(self) -> None:
-        """Wait no more."""
+        """Wait for `LINGER_S`, and then no more."""
         waiting = set(self._waiting)
+        if waiting:
+            _, waiting = await asyncio.wait(waiting, timeout=LINGER_S)
         for task in waiting:
             task.cancel()
         if waiting:

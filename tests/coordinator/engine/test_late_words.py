@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from contextlib import closing
@@ -14,7 +15,7 @@ from parley_cards.extensions import DEDUPE, DELEGATION
 from parley_coordinator.delegation import delegation
 
 from tests.coordinator.engine.odd_agents import OddAgent, answered
-from tests.coordinator.engine.test_calling_back import silent, taken
+from tests.coordinator.engine.test_calling_back import answer, silent, taken
 from tests.coordinator.world import CALL, until, world
 from tests.scripted_agent import ScriptedAgent, _error, _result
 
@@ -56,6 +57,18 @@ async def test_a_task_that_is_named_after_an_operator_had_it_sent_again_is_not_t
         agent.finish_all()
         ended = await mesh.ended(run)
     assert (ended["state"], agent.cancelled) == ("completed", [])
+
+
+async def test_what_an_agent_answers_while_the_coordinator_stops_is_kept(tmp_path: Path) -> None:
+    agent = silent()
+    async with world(tmp_path, {"act": CALL}, agent) as mesh:
+        run = await mesh.start("act", {"do": "work"})
+        await taken(agent)
+        asyncio.get_running_loop().call_later(0.5, answer, agent)
+    async with world(tmp_path, {"act": CALL}, agent) as mesh:
+        agent.finish_all()
+        ended = await mesh.ended(run)
+    assert (ended["state"], agent.runs) == ("completed", 1)
 
 
 @dataclass
