@@ -8,6 +8,8 @@ from google.protobuf.json_format import Error as ProtoJsonError
 from google.protobuf.json_format import MessageToDict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from google.protobuf.message import Message
 
 MISFITS: Final = (
@@ -41,14 +43,18 @@ def whole(value: Any) -> Any:
 
 
 def values_in(value: Any) -> int:
-    """Return how many values there are in a JSON value, itself included; no recursion."""
-    count, layer = 0, [value]
+    """Return how many values there are in a JSON value, itself included."""
+    return sum(map(len, layers(value)))
+
+
+def layers(value: Any) -> Iterator[list[Any]]:
+    """Yield a JSON value, then what is in it, then what is in that, without recursion."""
+    layer = [value]
     while layer:
-        count += len(layer)
+        yield layer
         layer = [
             inner
             for each in layer
             if isinstance(each, (dict, list))
             for inner in (each.values() if isinstance(each, dict) else each)
         ]
-    return count

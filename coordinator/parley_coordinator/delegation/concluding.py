@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Final
 
 from a2a.types import Message, Task, TaskState
 from parley_cards.delegation import DeadlineExceededError
+from parley_wire.protojson import layers
 
 from parley_coordinator.delegation import intents, results
 from parley_coordinator.delegation.outcomes import Asked, Output, Result
@@ -93,16 +95,6 @@ async def _observe(call: Call, log: RunLog, choice: Choice, values: list[Any], t
 
 
 def deeper_than(value: Any, levels: int) -> bool:
-    """Tell whether more arrays and objects are in each other than `levels`; no recursion."""
-    layer = [value]
-    for _ in range(levels):
-        layer = [
-            inner
-            for each in layer
-            if isinstance(each, (dict, list))
-            for inner in (each.values() if isinstance(each, dict) else each)
-            if isinstance(inner, (dict, list))
-        ]
-        if not layer:
-            return False
-    return True
+    """Tell whether more arrays and objects are in each other than `levels`."""
+    deepest = next(itertools.islice(layers(value), levels, None), [])
+    return any(isinstance(each, (dict, list)) for each in deepest)
